@@ -1,0 +1,116 @@
+// Package id has the typed ids of the control plane: a prefix that says what
+// the thing is, then a UUIDv7 (RFC 9562) as 32 hexadecimal digits, such as
+// key_0190c2f57d3a7c3e8f5a2b6d1c9e4a70. The database holds the plain uuid; the
+// digits paste into SQL as they are. Ids of one kind cannot be passed for
+// another: they are different types.
+package id
+
+import (
+	"database/sql/driver"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// Of is the id of a thing of kind T. The zero value is "none".
+type Of[T kind] struct{ uuid uuid.UUID }
+
+type kind interface{ prefix() string }
+
+type (
+	userKind         struct{}
+	keyKind          struct{}
+	planKind         struct{}
+	subscriptionKind struct{}
+	eventKind        struct{}
+)
+
+func (userKind) prefix() string         { return "usr_" }
+func (keyKind) prefix() string          { return "key_" }
+func (planKind) prefix() string         { return "pln_" }
+func (subscriptionKind) prefix() string { return "sub_" }
+func (eventKind) prefix() string        { return "evt_" }
+
+// The ids there are.
+type (
+	User         = Of[userKind]
+	Key          = Of[keyKind]
+	Plan         = Of[planKind]
+	Subscription = Of[subscriptionKind]
+	Event        = Of[eventKind]
+)
+
+// New returns a fresh id. Ids made later sort later, to the millisecond.
+func New[T kind]() Of[T] { return Of[T]{uuid.Must(uuid.NewV7())} }
+
+// Parse reads what String writes. The error says what an id of this kind looks
+// like and does not repeat the text.
+func Parse[T kind](text string) (Of[T], error) {
+	var k T
+	p := k.prefix()
+	if len(text) == len(p)+32 && text[:len(p)] == p && lower(text[len(p):]) {
+		var u uuid.UUID
+		if _, err := hex.Decode(u[:], []byte(text[len(p):])); err == nil && u != uuid.Nil {
+			return Of[T]{u}, nil
+		}
+	}
+	return Of[T]{}, fmt.Errorf("this id starts with %s and goes on with 32 hexadecimal digits", p)
+}
+
+func lower(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 'A' && s[i] <= 'F' {
+			return false
+		}
+	}
+	return true
+}
+
+// IsZero reports whether this is no id.
+func (i Of[T]) IsZero() bool { return i.uuid == uuid.Nil }
+
+// String returns prefix and digits, or "" for no id.
+func (i Of[T]) String() string {
+	if i.IsZero() {
+		return ""
+	}
+	var k T
+	return k.prefix() + hex.EncodeToString(i.uuid[:])
+}
+
+// MarshalText writes what String returns.
+func (i Of[T]) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText reads what String writes; empty text is no id.
+func (i *Of[T]) UnmarshalText(b []byte) (err error) {
+	if len(b) == 0 {
+		*i = Of[T]{}
+		return nil
+	}
+	*i, err = Parse[T](string(b))
+	return err
+}
+
+// Value is the plain uuid, NULL for no id.
+func (i Of[T]) Value() (driver.Value, error) {
+	if i.IsZero() {
+		return nil, nil
+	}
+	return i.uuid.String(), nil
+}
+
+// Scan reads a uuid column; NULL is no id.
+func (i *Of[T]) Scan(src any) error {
+	if src == nil {
+		*i = Of[T]{}
+		return nil
+	}
+	return i.uuid.Scan(src)
+}
+
+// UUID returns the bare uuid, for COPY and binary parameters.
+func (i Of[T]) UUID() uuid.UUID { return i.uuid }
+
+// From makes an id of a bare uuid that the database returned.
+func From[T kind](u uuid.UUID) Of[T] { return Of[T]{u} }

@@ -1,0 +1,133 @@
+package apikey
+
+import "net/netip"
+
+// Request is what a door asks about one credential that Parse found whole.
+type Request struct {
+	Fingerprint Fingerprint
+	// Kind is the kind of key that the door is for; a key of another kind does
+	// not exist there.
+	Kind Kind
+	// Environment is Live or Test where only such keys may pass.
+	Environment Environment
+	// IP is the client's address; the zero value where it is not known.
+	IP netip.Addr
+	// Method and Path are of the request that the key came with; empty where
+	// they are not known.
+	Method, Path string
+	// Scopes are all needed.
+	Scopes []string
+	// AnyScopes: one of them is needed, where there are any.
+	AnyScopes []string
+	// Freshness says how old the answer may be.
+	Freshness Freshness
+}
+
+// Freshness says how fresh the record behind an answer must be.
+type Freshness uint8
+
+// The degrees of freshness.
+const (
+	// Cached accepts what is cached and not known to have changed.
+	Cached Freshness = iota
+	// Recent accepts what was looked up within the last second.
+	Recent
+	// Now asks for a look-up that started after the request came.
+	Now
+)
+
+// Verdict is the answer. A refusal is a verdict, never an error.
+type Verdict struct {
+	Code Code
+	// Record is the key's record where one was found, also for refusals; else
+	// its zero value.
+	Record Record
+	// MissingScope is the first needed scope that the key lacks, or of AnyScopes
+	// the first; set with InsufficientScope.
+	MissingScope string
+}
+
+// Decide judges a request by a record that was found, at the moment now. The
+// checks are made in the order of the codes, and the first that fails is the
+// answer. Only reads: deciding twice changes nothing.
+func Decide(now Instant, r *Record, req *Request) Code {
+	if !r.Needs.Empty() {
+		return Undecided // this version knows no check beyond its own
+	}
+	k := &r.Key
+	switch {
+	case k.Kind != req.Kind:
+		return KeyNotFound
+	case k.RevokedAt != 0:
+		return Revoked
+	case k.RetiresAt.passed(now):
+		return Retired
+	case k.Disabled:
+		return Disabled
+	case k.NotBefore > now:
+		return NotYetValid
+	case k.ExpiresAt.passed(now):
+		return Expired
+	}
+	plan := r.Subscription.at(now)
+	switch {
+	case plan == TrialEnded:
+		return TrialEnded
+	case r.User.Disabled:
+		return OwnerDisabled
+	case plan != Valid:
+		return plan
+	case req.Environment != AnyEnvironment && req.Environment != k.Environment:
+		return EnvironmentMismatch
+	case !k.ipAllowed(req.IP):
+		return IPNotAllowed
+	case !k.methodAllowed(req.Method):
+		return MethodNotAllowed
+	case !k.pathAllowed(req.Path):
+		return PathNotAllowed
+	case r.MissingScope(req) != "":
+		return InsufficientScope
+	}
+	return Valid
+}
+
+// at says what a subscription means at a moment: Valid, TrialEnded or
+// PlanInactive. Ends take effect by the clock, never by a job's timing.
+func (s *Subscription) at(now Instant) Code {
+	if s.ID == "" {
+		return Valid
+	}
+	switch s.Status {
+	case Active:
+		return Valid
+	case Trialing:
+		if s.TrialEndsAt.passed(now) {
+			return TrialEnded
+		}
+		return Valid
+	case Canceled:
+		if s.PeriodEnd > now {
+			return Valid
+		}
+	}
+	return PlanInactive
+}
+
+// MissingScope returns the first needed scope that the record's key lacks, or
+// "" where it has what the request needs.
+func (r *Record) MissingScope(req *Request) string {
+	for _, want := range req.Scopes {
+		if !r.Key.Scopes.Covers(want) {
+			return want
+		}
+	}
+	if len(req.AnyScopes) == 0 {
+		return ""
+	}
+	for _, want := range req.AnyScopes {
+		if r.Key.Scopes.Covers(want) {
+			return ""
+		}
+	}
+	return req.AnyScopes[0]
+}
