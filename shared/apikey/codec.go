@@ -3,77 +3,111 @@ package apikey
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"unsafe"
 )
 
-// codecVersion is the first byte of an encoded record. The encoding never
-// leaves the process that made it, so it has no older versions to read.
-const codecVersion = 1
+// An encoded record is, all integers little-endian:
+//
+//	version u8 | flags u8 | kind u8 | environment u8 | subscription status u8
+//	| 7 × integer i64 | 16 × length of text u32 | the texts, one after the other
+//
+// Fixed places instead of varints: reading costs one check for all.
+const (
+	// codecVersion: the encoding never leaves the process that made it, so it
+	// has no older versions to read.
+	codecVersion = 2
+
+	codecIntegers = 7
+	codecTexts    = 16
+
+	integersAt = 5
+	lengthsAt  = integersAt + 8*codecIntegers
+	textsAt    = lengthsAt + 4*codecTexts
+
+	flagKeyDisabled  = 1
+	flagUserDisabled = 2
+)
 
 // ErrTorn is returned for bytes that are not a whole encoded record.
 var ErrTorn = errors.New("apikey: torn record")
 
-// AppendBinary appends the compact form of the record that DecodeRecord reads:
-// fixed fields as little-endian integers, texts and lists behind their length.
+// errLong is returned for a record with a text or list of 4 GiB.
+var errLong = errors.New("apikey: a record's text is too long to encode")
+
+// AppendBinary appends the form of the record that DecodeRecord reads.
 func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	k, s := &r.Key, &r.Subscription
 	flags := byte(0)
 	if k.Disabled {
-		flags |= 1
+		flags |= flagKeyDisabled
 	}
 	if r.User.Disabled {
-		flags |= 2
+		flags |= flagUserDisabled
 	}
 	b = append(b, codecVersion, flags, byte(k.Kind), byte(k.Environment), byte(s.Status))
-	for _, n := range [...]int64{
+	for _, n := range [codecIntegers]int64{
 		r.Change, int64(k.NotBefore), int64(k.ExpiresAt), int64(k.RetiresAt), int64(k.RevokedAt),
 		int64(s.TrialEndsAt), int64(s.PeriodEnd),
 	} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	}
-	for _, text := range [...]string{
+	texts := [codecTexts]string{
 		r.DependsOn.packed, r.Needs.packed,
 		k.ID, k.Name, k.Scopes.packed, k.Metadata,
 		k.AllowCIDRs.packed, k.DenyCIDRs.packed, k.AllowMethods.packed, k.AllowPaths.packed,
 		r.User.ID, r.User.Name, r.User.ExternalID,
 		s.ID, s.PlanID, s.Plan,
-	} {
-		b = binary.AppendUvarint(b, uint64(len(text)))
+	}
+	for _, text := range texts {
+		if uint64(len(text)) > math.MaxUint32 {
+			return nil, errLong
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))
+	}
+	for _, text := range texts {
 		b = append(b, text...)
 	}
 	return b, nil
 }
 
-// DecodeRecord reads what AppendBinary wrote. The record's texts are views of
-// b, which must never change afterwards. It allocates nothing. Bytes that are
-// cut short, have something after their end, or hold a list or state that
-// could not have been written are ErrTorn.
-func DecodeRecord(b []byte) (r Record, err error) {
-	d := decoder{rest: unsafe.String(unsafe.SliceData(b), len(b))}
-	head := d.take(5)
-	if len(head) != 5 || head[0] != codecVersion {
-		return Record{}, ErrTorn
+// DecodeRecord reads what AppendBinary wrote into r. The record's texts are
+// views of b, which must never change afterwards. It allocates nothing. Bytes
+// that are cut short, have something after their end, or hold a list or state
+// that could not have been written are ErrTorn; r is the zero Record then.
+func DecodeRecord(b []byte, r *Record) error {
+	if !decode(b, r) || !r.sound() {
+		*r = Record{}
+		return ErrTorn
+	}
+	return nil
+}
+
+func decode(b []byte, r *Record) bool {
+	if len(b) < textsAt || b[0] != codecVersion || b[1]&^(flagKeyDisabled|flagUserDisabled) != 0 {
+		return false
 	}
 	k, s := &r.Key, &r.Subscription
-	k.Disabled, r.User.Disabled = head[1]&1 != 0, head[1]&2 != 0
-	k.Kind, k.Environment, s.Status = Kind(head[2]), Environment(head[3]), SubscriptionStatus(head[4])
+	k.Disabled, r.User.Disabled = b[1]&flagKeyDisabled != 0, b[1]&flagUserDisabled != 0
+	k.Kind, k.Environment, s.Status = Kind(b[2]), Environment(b[3]), SubscriptionStatus(b[4])
 
-	r.Change = d.integer()
-	k.NotBefore, k.ExpiresAt = Instant(d.integer()), Instant(d.integer())
-	k.RetiresAt, k.RevokedAt = Instant(d.integer()), Instant(d.integer())
-	s.TrialEndsAt, s.PeriodEnd = Instant(d.integer()), Instant(d.integer())
+	integers := (*[8 * codecIntegers]byte)(b[integersAt:])
+	r.Change = int64(binary.LittleEndian.Uint64(integers[0:]))
+	k.NotBefore = Instant(binary.LittleEndian.Uint64(integers[8:]))
+	k.ExpiresAt = Instant(binary.LittleEndian.Uint64(integers[16:]))
+	k.RetiresAt = Instant(binary.LittleEndian.Uint64(integers[24:]))
+	k.RevokedAt = Instant(binary.LittleEndian.Uint64(integers[32:]))
+	s.TrialEndsAt = Instant(binary.LittleEndian.Uint64(integers[40:]))
+	s.PeriodEnd = Instant(binary.LittleEndian.Uint64(integers[48:]))
 
-	r.DependsOn, r.Needs = Strings{d.text()}, Strings{d.text()}
-	k.ID, k.Name, k.Scopes, k.Metadata = d.text(), d.text(), Strings{d.text()}, d.text()
-	k.AllowCIDRs, k.DenyCIDRs = CIDRs{d.text()}, CIDRs{d.text()}
-	k.AllowMethods, k.AllowPaths = Strings{d.text()}, Strings{d.text()}
-	r.User.ID, r.User.Name, r.User.ExternalID = d.text(), d.text(), d.text()
-	s.ID, s.PlanID, s.Plan = d.text(), d.text(), d.text()
-
-	if d.torn || d.rest != "" || !r.sound() {
-		return Record{}, ErrTorn
-	}
-	return r, nil
+	d := decoder{lengths: (*[4 * codecTexts]byte)(b[lengthsAt:]), rest: unsafe.String(unsafe.SliceData(b), len(b))[textsAt:]}
+	r.DependsOn.packed, r.Needs.packed = d.text(0), d.text(1)
+	k.ID, k.Name, k.Scopes.packed, k.Metadata = d.text(2), d.text(3), d.text(4), d.text(5)
+	k.AllowCIDRs.packed, k.DenyCIDRs.packed = d.text(6), d.text(7)
+	k.AllowMethods.packed, k.AllowPaths.packed = d.text(8), d.text(9)
+	r.User.ID, r.User.Name, r.User.ExternalID = d.text(10), d.text(11), d.text(12)
+	s.ID, s.PlanID, s.Plan = d.text(13), d.text(14), d.text(15)
+	return !d.torn && d.rest == ""
 }
 
 // sound reports whether every list is whole and every state is a known one.
@@ -84,41 +118,21 @@ func (r *Record) sound() bool {
 		k.AllowCIDRs.valid() && k.DenyCIDRs.valid() && k.AllowMethods.valid() && k.AllowPaths.valid()
 }
 
-// decoder cuts pieces off a string; once something is missing it is torn and
-// yields nothing more.
+// decoder cuts the texts off a string, in order; once one is missing it is
+// torn.
 type decoder struct {
-	rest string
-	torn bool
+	lengths *[4 * codecTexts]byte
+	rest    string
+	torn    bool
 }
 
-func (d *decoder) take(n int) string {
-	if n > len(d.rest) || n < 0 {
-		d.torn, d.rest = true, ""
-		return ""
-	}
-	piece := d.rest[:n]
-	d.rest = d.rest[n:]
-	return piece
-}
-
-func (d *decoder) integer() int64 {
-	b := d.take(8)
-	if len(b) != 8 {
-		return 0
-	}
-	return int64(binary.LittleEndian.Uint64(unsafeBytes(b)))
-}
-
-func (d *decoder) text() string {
-	if d.rest == "" {
+func (d *decoder) text(i int) string {
+	n := uint64(binary.LittleEndian.Uint32(d.lengths[4*i:]))
+	if n > uint64(len(d.rest)) {
 		d.torn = true
 		return ""
 	}
-	n, size := uvarint(d.rest)
-	if size <= 0 || n > uint64(len(d.rest)) {
-		d.torn, d.rest = true, ""
-		return ""
-	}
-	d.rest = d.rest[size:]
-	return d.take(int(n))
+	text := d.rest[:n]
+	d.rest = d.rest[n:]
+	return text
 }

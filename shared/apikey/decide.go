@@ -1,6 +1,9 @@
 package apikey
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Request is what a door asks about one credential that Parse found whole.
 type Request struct {
@@ -45,6 +48,8 @@ type Verdict struct {
 	// MissingScope is the first needed scope that the key lacks, or of AnyScopes
 	// the first; set with InsufficientScope.
 	MissingScope string
+	// RetryAfter is when asking again may help; set with Undecided.
+	RetryAfter time.Duration
 }
 
 // Decide judges a request by a record that was found, at the moment now. The

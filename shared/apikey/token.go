@@ -114,8 +114,8 @@ func (p Prefixes) Parse(credential string) (t Token, ok bool) {
 	if !ok {
 		return Token{}, false
 	}
-	head, sum := credential[:len(credential)-checkLen], credential[len(credential)-checkLen:]
-	if want := checksum(head); string(want[:]) != sum {
+	head, check := credential[:len(credential)-checkLen], credential[len(credential)-checkLen:]
+	if uint64(crc32.ChecksumIEEE(unsafeBytes(head))) != base62(check) {
 		return Token{}, false
 	}
 	return Token{Kind: kind, Environment: env, Fingerprint: FingerprintOf(credential)}, true
@@ -135,10 +135,12 @@ func (p Prefixes) shape(s string) (kind Kind, env Environment, ok bool) {
 		return 0, 0, false
 	}
 	head, tail := s[:len(s)-tailLen], s[len(s)-tailLen:]
+	seen := byte(0)
 	for i := range len(tail) {
-		if !isBase62(tail[i]) {
-			return 0, 0, false
-		}
+		seen |= digits[tail[i]]
+	}
+	if seen&notADigit != 0 {
+		return 0, 0, false
 	}
 	for _, prefix := range p {
 		rest, found := strings.CutPrefix(head, prefix)
@@ -159,8 +161,28 @@ func (p Prefixes) shape(s string) (kind Kind, env Environment, ok bool) {
 	return 0, 0, false
 }
 
-func isBase62(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+// digits is the value of each base62 digit; all else is notADigit, which has a
+// bit that no digit has.
+var digits = func() (values [256]byte) {
+	for c := range values {
+		values[c] = notADigit
+	}
+	for value, c := range []byte(alphabet) {
+		values[c] = byte(value)
+	}
+	return values
+}()
+
+const notADigit = 0x80
+
+// base62 returns the number that six digits stand for; it may be more than a
+// CRC-32 can be.
+func base62(check string) uint64 {
+	n := uint64(0)
+	for i := range len(check) {
+		n = n*62 + uint64(digits[check[i]])
+	}
+	return n
 }
 
 // checksum is the CRC-32/IEEE of head as a big-endian base62 number, padded
