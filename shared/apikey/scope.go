@@ -1,6 +1,9 @@
 package apikey
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // MaxScope is the longest scope, in bytes.
 const MaxScope = 64
@@ -36,6 +39,52 @@ func ScopeCovers(have, want string) bool {
 func (l Strings) Covers(want string) bool {
 	for have := range l.All() {
 		if ScopeCovers(have, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// Intersect returns the scopes that both lists grant: what of the one the
+// other covers, and the reverse, without repetition. An empty bound is none:
+// everything in scopes is granted.
+func Intersect(scopes, bound []string) []string {
+	if len(bound) == 0 {
+		return scopes
+	}
+	both := []string{}
+	add := func(candidates, other []string) {
+		for _, c := range candidates {
+			if coveredBy(c, other) && !slices.Contains(both, c) {
+				both = append(both, c)
+			}
+		}
+	}
+	add(scopes, bound)
+	add(bound, scopes)
+	return both
+}
+
+// Within reports whether a bound of before still lets everything through after
+// it became after.
+func Within(before, after []string) bool {
+	if len(after) == 0 {
+		return true
+	}
+	if len(before) == 0 {
+		return slices.Contains(after, "*")
+	}
+	for _, s := range before {
+		if !coveredBy(s, after) {
+			return false
+		}
+	}
+	return true
+}
+
+func coveredBy(scope string, bound []string) bool {
+	for _, have := range bound {
+		if ScopeCovers(have, scope) {
 			return true
 		}
 	}

@@ -136,3 +136,13 @@ func (k Kind) code() Code {
 	}
 	return CodeInternal
 }
+
+// CheckVersion returns Outdated where a caller read another version of a thing
+// than the current one; 0 means that the caller does not mind.
+func CheckVersion(read, current int64) error {
+	if read == 0 || read == current {
+		return nil
+	}
+	return New(Outdated, "this was changed since it was read: it is at version %d now", current).
+		WithFix("read it again and repeat the change with the new ETag")
+}

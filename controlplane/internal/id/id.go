@@ -18,27 +18,28 @@ type Of[T kind] struct{ uuid uuid.UUID }
 
 type kind interface{ prefix() string }
 
+// The kinds of thing that have ids, to name them in New and Parse.
 type (
-	userKind         struct{}
-	keyKind          struct{}
-	planKind         struct{}
-	subscriptionKind struct{}
-	eventKind        struct{}
+	UserKind         struct{}
+	KeyKind          struct{}
+	PlanKind         struct{}
+	SubscriptionKind struct{}
+	EventKind        struct{}
 )
 
-func (userKind) prefix() string         { return "usr_" }
-func (keyKind) prefix() string          { return "key_" }
-func (planKind) prefix() string         { return "pln_" }
-func (subscriptionKind) prefix() string { return "sub_" }
-func (eventKind) prefix() string        { return "evt_" }
+func (UserKind) prefix() string         { return "usr_" }
+func (KeyKind) prefix() string          { return "key_" }
+func (PlanKind) prefix() string         { return "pln_" }
+func (SubscriptionKind) prefix() string { return "sub_" }
+func (EventKind) prefix() string        { return "evt_" }
 
 // The ids there are.
 type (
-	User         = Of[userKind]
-	Key          = Of[keyKind]
-	Plan         = Of[planKind]
-	Subscription = Of[subscriptionKind]
-	Event        = Of[eventKind]
+	User         = Of[UserKind]
+	Key          = Of[KeyKind]
+	Plan         = Of[PlanKind]
+	Subscription = Of[SubscriptionKind]
+	Event        = Of[EventKind]
 )
 
 // New returns a fresh id. Ids made later sort later, to the millisecond.

@@ -1,0 +1,122 @@
+package keys
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// Limits of a key's rules, for the OpenAPI document too.
+const (
+	MaxCIDRs      = 64
+	MaxMethods    = 16
+	MaxPaths      = 64
+	MaxPath       = 256
+	MaxExpireDays = 36500
+)
+
+// key builds the key that the request describes, checked.
+func (in NewKey) key(now time.Time) (Key, error) {
+	k := Key{
+		ID: id.New[id.KeyKind](), Kind: in.Kind, Environment: in.Environment, Name: in.Name,
+		Scopes: in.Scopes, Tags: in.Tags, Metadata: in.Metadata,
+		AllowCIDRs: in.AllowCIDRs, DenyCIDRs: in.DenyCIDRs, AllowMethods: in.AllowMethods, AllowPaths: in.AllowPaths,
+		NotBefore: in.NotBefore, ExpiresAt: in.ExpiresAt, CreatedAt: now, UpdatedAt: now, Version: 1,
+	}
+	var f fault.Fields
+	f.Check(in.ExpiresInDays == 0 || in.ExpiresAt == nil, "body.expires_in_days", "give either expires_at or expires_in_days")
+	f.Check(in.ExpiresInDays >= 0 && in.ExpiresInDays <= MaxExpireDays, "body.expires_in_days", "1 to %d", MaxExpireDays)
+	if in.ExpiresInDays > 0 {
+		at := now.AddDate(0, 0, in.ExpiresInDays)
+		k.ExpiresAt = &at
+	}
+	f.Check(k.ExpiresAt == nil || k.ExpiresAt.After(now), "body.expires_at", "a time to come")
+	switch k.Kind {
+	case apikey.KindManagement:
+		f.Check(in.Environment == apikey.AnyEnvironment, "body.environment", "management keys have none")
+		f.Check(in.Plan == "", "body.plan", "management keys have none")
+		f.Check(in.SubscriptionID.IsZero(), "body.subscription_id", "management keys have none")
+		f.Check(len(in.Scopes) > 0, "body.scopes", "a management key needs at least one of %s", access.ScopeNames())
+	case apikey.KindAPI:
+		if k.Environment == apikey.AnyEnvironment {
+			k.Environment = apikey.Live
+		}
+	default:
+		f.Add("body.kind", "api or management")
+	}
+	k.check(&f)
+	return k, f.Err()
+}
+
+// check normalises a key's settings and notes every value that breaks a rule.
+func (k *Key) check(f *fault.Fields) {
+	for _, list := range []*[]string{&k.Scopes, &k.Tags, &k.AllowMethods, &k.AllowPaths} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	field.Name(f, "body.name", k.Name)
+	field.Scopes(f, "body.scopes", k.Scopes)
+	if k.Kind == apikey.KindManagement {
+		for i, s := range k.Scopes {
+			f.Check(access.Known(s), fmt.Sprintf("body.scopes[%d]", i), "one of %s", access.ScopeNames())
+		}
+	}
+	field.Tags(f, "body.tags", k.Tags)
+	k.Metadata = field.Metadata(f, "body.metadata", k.Metadata)
+	k.AllowCIDRs = networks(f, "body.allow_cidrs", k.AllowCIDRs)
+	k.DenyCIDRs = networks(f, "body.deny_cidrs", k.DenyCIDRs)
+	f.Check(len(k.AllowMethods) <= MaxMethods, "body.allow_methods", "at most %d", MaxMethods)
+	for i, m := range k.AllowMethods {
+		f.Check(isMethod(m), fmt.Sprintf("body.allow_methods[%d]", i), "an HTTP method in capital letters, such as GET")
+	}
+	f.Check(len(k.AllowPaths) <= MaxPaths, "body.allow_paths", "at most %d", MaxPaths)
+	for i, p := range k.AllowPaths {
+		f.Check(isPattern(p), fmt.Sprintf("body.allow_paths[%d]", i), "a path such as /reports or /users/*/keys, of at most %d bytes", MaxPath)
+	}
+	f.Check(k.NotBefore == nil || k.ExpiresAt == nil || k.NotBefore.Before(*k.ExpiresAt), "body.not_before", "a time before expires_at")
+	k.NotBefore, k.ExpiresAt = microseconds(k.NotBefore), microseconds(k.ExpiresAt)
+}
+
+// microseconds is the precision that is stored.
+func microseconds(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	stored := t.UTC().Truncate(time.Microsecond)
+	return &stored
+}
+
+// networks masks the bits behind the prefix, so that what is shown is what is
+// compared.
+func networks(f *fault.Fields, location string, list []netip.Prefix) []netip.Prefix {
+	f.Check(len(list) <= MaxCIDRs, location, "at most %d", MaxCIDRs)
+	masked := make([]netip.Prefix, 0, len(list))
+	for i, n := range list {
+		f.Check(n.IsValid(), fmt.Sprintf("%s[%d]", location, i), "a network such as 203.0.113.0/24 or 2001:db8::/32")
+		masked = append(masked, n.Masked())
+	}
+	return masked
+}
+
+func isMethod(m string) bool {
+	if m == "" || len(m) > 32 {
+		return false
+	}
+	return strings.IndexFunc(m, func(c rune) bool { return c < 'A' || c > 'Z' }) < 0
+}
+
+func isPattern(p string) bool {
+	if p == "" || p[0] != '/' || len(p) > MaxPath {
+		return false
+	}
+	return strings.IndexFunc(p, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' }) < 0 &&
+		!strings.Contains(p, "//") && !strings.Contains(p+"/", "/./") && !strings.Contains(p+"/", "/../")
+}

@@ -1,0 +1,158 @@
+// Package plans owns the subscription tiers. A plan is a live overlay on all
+// keys under it: changing it changes them at once, everywhere, because every
+// record under it depends on it.
+//
+// Called by the admin API and by keys, which issues under a plan by its slug;
+// the postgres adapter is its Store.
+package plans
+
+import (
+	"context"
+	"time"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// Plan is a tier.
+type Plan struct {
+	ID   id.Plan `json:"id"`
+	Slug string  `json:"slug"` // unique
+	Name string  `json:"name"`
+	// Scopes are the most that a key under the plan may carry; none: no bound.
+	Scopes     []string   `json:"scopes"`
+	ArchivedAt *time.Time `json:"archived_at"` // no new subscriptions; the old ones go on
+	CreatedAt  time.Time  `json:"-"`
+	UpdatedAt  time.Time  `json:"-"`
+	Version    int64      `json:"-"`
+}
+
+// Filter narrows a list.
+type Filter struct {
+	Slug  string
+	After id.Plan
+	Limit int
+}
+
+// Store keeps plans, under the same contract as users.Store.
+type Store interface {
+	Insert(ctx context.Context, p Plan, e journal.Entry) error
+	Update(ctx context.Context, plan id.Plan, change func(*Plan) (*journal.Entry, error)) (Plan, error)
+	ByID(ctx context.Context, plan id.Plan) (Plan, error)
+	BySlug(ctx context.Context, slug string) (Plan, error)
+	List(ctx context.Context, f Filter) ([]Plan, error)
+}
+
+// Service is what may be done with plans. Safe for concurrent use.
+type Service struct {
+	store Store
+	now   func() time.Time
+}
+
+// New returns the service over a store.
+func New(store Store, now func() time.Time) *Service { return &Service{store: store, now: now} }
+
+// NewPlan is a plan to be made.
+type NewPlan struct {
+	Slug, Name string
+	Scopes     []string
+}
+
+// Create makes a plan. It needs plans:write.
+func (s *Service) Create(ctx context.Context, caller access.Caller, in NewPlan) (Plan, error) {
+	if err := caller.Require(access.PlansWrite); err != nil {
+		return Plan{}, err
+	}
+	now := s.now().UTC()
+	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, CreatedAt: now, UpdatedAt: now, Version: 1}
+	if err := p.check(); err != nil {
+		return Plan{}, err
+	}
+	_, after := journal.Diff(struct{}{}, p)
+	e := journal.Entry{Caller: caller, At: now, Action: "plan.create", Target: p.target(), After: after}
+	return p, s.store.Insert(ctx, p, e)
+}
+
+// Patch is a change of some of a plan's settings.
+type Patch struct {
+	Slug, Name field.Change[string]
+	Scopes     field.Change[[]string]
+	Archived   field.Change[bool]
+	Version    int64
+}
+
+// Update changes a plan and with it every key under it. It needs plans:write.
+func (s *Service) Update(ctx context.Context, caller access.Caller, plan id.Plan, patch Patch) (Plan, error) {
+	if err := caller.Require(access.PlansWrite); err != nil {
+		return Plan{}, err
+	}
+	return s.store.Update(ctx, plan, func(p *Plan) (*journal.Entry, error) {
+		before := *p
+		if err := fault.CheckVersion(patch.Version, p.Version); err != nil {
+			return nil, err
+		}
+		patch.Slug.Apply(&p.Slug)
+		patch.Name.Apply(&p.Name)
+		patch.Scopes.Apply(&p.Scopes)
+		s.archive(p, patch.Archived)
+		if err := p.check(); err != nil {
+			return nil, err
+		}
+		was, is := journal.Diff(before, p)
+		if len(is) == 0 {
+			return nil, nil
+		}
+		p.UpdatedAt = s.now().UTC()
+		return &journal.Entry{
+			Caller: caller, At: p.UpdatedAt, Action: "plan.update", Target: p.target(), Before: was, After: is,
+			Touches: []string{p.ID.String()},
+			Refresh: apikey.Within(before.Scopes, p.Scopes),
+		}, nil
+	})
+}
+
+func (s *Service) archive(p *Plan, c field.Change[bool]) {
+	switch {
+	case !c.Present:
+	case !c.Value:
+		p.ArchivedAt = nil
+	case p.ArchivedAt == nil:
+		now := s.now().UTC()
+		p.ArchivedAt = &now
+	}
+}
+
+// ByID returns a plan. It needs plans:read.
+func (s *Service) ByID(ctx context.Context, caller access.Caller, plan id.Plan) (Plan, error) {
+	if err := caller.Require(access.PlansRead); err != nil {
+		return Plan{}, err
+	}
+	return s.store.ByID(ctx, plan)
+}
+
+// List returns a page of plans, the newest first. It needs plans:read.
+func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]Plan, error) {
+	if err := caller.Require(access.PlansRead); err != nil {
+		return nil, err
+	}
+	return s.store.List(ctx, f)
+}
+
+func (p *Plan) target() journal.Target {
+	return journal.Target{Kind: "plan", ID: p.ID.String(), Name: p.Slug}
+}
+
+func (p *Plan) check() error {
+	var f fault.Fields
+	if p.Scopes == nil {
+		p.Scopes = []string{}
+	}
+	field.Slug(&f, "body.slug", p.Slug)
+	field.Name(&f, "body.name", p.Name)
+	field.Scopes(&f, "body.scopes", p.Scopes)
+	return f.Err()
+}

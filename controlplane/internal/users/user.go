@@ -1,0 +1,77 @@
+// Package users owns the people and services that hold keys and may sign in,
+// with their roles and passwords.
+//
+// Invariants: a password exists only as an argon2id hash; nobody makes, edits
+// or ends a user who may do more than they may; disabling a user stops all its
+// keys at once, because every record depends on its user. Called by the admin
+// API and the command line; the postgres adapter is its Store.
+package users
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+)
+
+// Kind says what a user is.
+type Kind string
+
+// The kinds of user.
+const (
+	KindPerson  Kind = "person"
+	KindService Kind = "service"
+)
+
+// DefaultID is the built-in service user that owns keys which were issued
+// without an owner. The first migration makes it.
+var DefaultID = id.From[id.UserKind](uuid.MustParse("00000000-0000-7000-8000-000000000001"))
+
+// User is a person or a service.
+type User struct {
+	ID           id.User         `json:"id"`
+	Kind         Kind            `json:"kind"`
+	Name         string          `json:"name"`
+	Username     string          `json:"username"` // unique; "" where there is none
+	Email        string          `json:"email"`
+	ExternalID   string          `json:"external_id"` // the customer's own id, unique; "" where there is none
+	Role         access.Role     `json:"role"`
+	PasswordHash PasswordHash    `json:"password"`
+	Metadata     json.RawMessage `json:"metadata"`
+	DisabledAt   *time.Time      `json:"disabled_at"`
+	CreatedAt    time.Time       `json:"-"`
+	UpdatedAt    time.Time       `json:"-"`
+	Version      int64           `json:"-"` // counts the writes of this row
+}
+
+// Filter narrows a list.
+type Filter struct {
+	Role     access.Role
+	Username string
+	After    id.User // the last one of the page before; the newest come first
+	Limit    int
+}
+
+// Store keeps users. Every method answers NotFound for a user that is not
+// there, ALREADY_EXISTS for a username or external id that is taken, and
+// Unavailable where the database cannot be reached.
+type Store interface {
+	// Insert adds a user and appends the entry, and closes the set-up window
+	// where the user is an owner: all or nothing.
+	Insert(ctx context.Context, u User, e journal.Entry) error
+	// Update locks the user, lets change edit it and appends the entry that it
+	// returns: all or nothing. Where change returns an error, or no entry,
+	// nothing is written.
+	Update(ctx context.Context, user id.User, change func(*User) (*journal.Entry, error)) (User, error)
+	ByID(ctx context.Context, user id.User) (User, error)
+	List(ctx context.Context, f Filter) ([]User, error)
+}
+
+func (u *User) target() journal.Target {
+	return journal.Target{Kind: "user", ID: u.ID.String(), Name: u.Name}
+}
