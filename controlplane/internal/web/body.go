@@ -1,0 +1,111 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// MaxBody is the largest body that is read, in bytes.
+const MaxBody = 1 << 20
+
+// ReadJSON reads a request's body and answers for its form: JSON by its
+// Content-Type, at most MaxBody, there at all, and what CheckJSON accepts.
+func ReadJSON(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
+	if !hasBody(r) {
+		return nil, NewProblem(CodeNoBody)
+	}
+	data, p := readBody(w, r)
+	if p == nil && len(data) == 0 {
+		p = NewProblem(CodeNoBody)
+	}
+	if p == nil {
+		p = CheckJSON(data)
+	}
+	if p != nil {
+		return nil, p
+	}
+	return data, nil
+}
+
+// GuardJSON lets a request through to next only where its body is what ReadJSON
+// accepts, or where it has none: whether one is needed is for next to say. The
+// body that next reads is the one that was checked. GET and HEAD have no body
+// that means anything (RFC 9110, section 9.3.1), so theirs is not looked at.
+func GuardJSON(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hasBody(r) || r.Method == http.MethodGet || r.Method == http.MethodHead {
+			r.Body = http.NoBody
+			next.ServeHTTP(w, r)
+			return
+		}
+		data, p := readBody(w, r)
+		if p == nil && len(data) > 0 {
+			p = CheckJSON(data)
+		}
+		if p != nil {
+			WriteProblem(w, r, p)
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// GuardedMux is a ServeMux whose HandleFunc puts GuardJSON before the handler:
+// a route that does not exist is then still 404, whatever its body.
+type GuardedMux struct{ *http.ServeMux }
+
+// HandleFunc registers a guarded handler.
+func (m GuardedMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	m.Handle(pattern, GuardJSON(http.HandlerFunc(handler)))
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+// readBody reads at most MaxBody of JSON. It grows with what arrives, never by
+// what Content-Length promises.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
+	if r.ContentLength > MaxBody {
+		w.Header().Set("Connection", "close") // the rest is not worth reading
+		return nil, NewProblem(CodeTooLarge)
+	}
+	if !jsonType(r.Header["Content-Type"]) {
+		return nil, NewProblem(CodeMediaType)
+	}
+	data := make([]byte, 0, min(max(r.ContentLength+1, 512), 8<<10))
+	for {
+		n, err := r.Body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case len(data) > MaxBody:
+			w.Header().Set("Connection", "close")
+			return nil, NewProblem(CodeTooLarge)
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, NewProblem(CodeTimeout)
+		case err != nil:
+			return nil, NewProblem(CodeMalformed).At("body", "it ended before its end")
+		case len(data) == cap(data):
+			data = append(data, 0)[:len(data)]
+		}
+	}
+}
+
+// jsonType reports whether there is one Content-Type and it is JSON:
+// application/json, or a type with the suffix +json (RFC 6839).
+func jsonType(headers []string) bool {
+	if len(headers) != 1 {
+		return false
+	}
+	if headers[0] == "application/json" { // nearly all
+		return true
+	}
+	media, _, err := mime.ParseMediaType(headers[0])
+	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
+}

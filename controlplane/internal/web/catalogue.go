@@ -1,0 +1,142 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// Code is an error code as clients see it, of whatever origin: a verdict, a
+// fault of a domain, or HTTP itself.
+type Code string
+
+// The codes of HTTP itself.
+const (
+	CodeMalformed          Code = "MALFORMED_REQUEST"
+	CodeNoBody             Code = "NO_BODY"
+	CodeTimeout            Code = "REQUEST_TIMEOUT"
+	CodeTooLarge           Code = "TOO_LARGE"
+	CodeMediaType          Code = "UNSUPPORTED_MEDIA_TYPE"
+	CodeMethodNotSupported Code = "METHOD_NOT_SUPPORTED" // not the verdict METHOD_NOT_ALLOWED
+	CodeOverloaded         Code = "OVERLOADED"
+)
+
+// Entry is what the catalogue says about one code. Texts in other languages
+// would stand beside these, under the same code.
+type Entry struct {
+	Code   Code
+	Status int    // the usual one; a fault's kind has the last word
+	Title  string // a few words, the same for every occurrence
+	Detail string // the explanation, and the default of Problem.Detail
+	Fix    string // what the reader can do about it
+}
+
+// Slug is the code as it stands in an address, such as "key-not-found".
+func (e Entry) Slug() string { return e.Code.Slug() }
+
+// Slug is the code as it stands in an address, such as "key-not-found".
+func (c Code) Slug() string { return strings.ReplaceAll(strings.ToLower(string(c)), "_", "-") }
+
+// Catalogue returns every code there is: those of verdicts in the order of the
+// checks, then the faults, then HTTP's own.
+func Catalogue() []Entry { return catalogue }
+
+// Lookup returns the entry of a code.
+func Lookup(c Code) (Entry, bool) {
+	e, ok := byCode[c]
+	return e, ok
+}
+
+var byCode = func() map[Code]Entry {
+	m := make(map[Code]Entry, len(catalogue))
+	for _, e := range catalogue {
+		m[e.Code] = e
+	}
+	return m
+}()
+
+func verdict(c apikey.Code, title, detail, fix string) Entry {
+	return Entry{Code: Code(c.String()), Status: c.Status(), Title: title, Detail: detail, Fix: fix}
+}
+
+func faulty(c fault.Code, status int, title, detail, fix string) Entry {
+	return Entry{Code: Code(c), Status: status, Title: title, Detail: detail, Fix: fix}
+}
+
+var catalogue = []Entry{
+	verdict(apikey.MissingCredential, "No key", "The request carries no key.",
+		"Send the key: as auth_key in the body of POST /v1/auth, elsewhere as Authorization: Bearer."),
+	verdict(apikey.Malformed, "Not a key", "What was sent cannot be a key: its prefix, length, alphabet or checksum is wrong.",
+		"Copy the whole key again; a character is missing, added or changed."),
+	verdict(apikey.KeyNotFound, "Unknown key", "There is no such key here, or it is a key of another kind.",
+		"Check that the key belongs to this installation and was not deleted."),
+	verdict(apikey.Revoked, "Key revoked", "The key was revoked and opens nothing any more.",
+		"Ask for a new key."),
+	verdict(apikey.Retired, "Key retired", "The key was rotated, and the time in which the old one still works is over.",
+		"Use the key that replaced it."),
+	verdict(apikey.Disabled, "Key disabled", "The key is switched off for now.",
+		"Ask an operator to enable it."),
+	verdict(apikey.NotYetValid, "Key not yet valid", "The key's first moment lies in the future.",
+		"Wait until then, or ask an operator to change not_before."),
+	verdict(apikey.Expired, "Key expired", "The key's time is over.",
+		"Ask for a new key, or for a later expires_at."),
+	verdict(apikey.TrialEnded, "Trial ended", "The trial of the key's subscription is over.",
+		"Move the subscription to a plan."),
+	verdict(apikey.OwnerDisabled, "Owner disabled", "The user who owns the key is disabled, and with it all its keys.",
+		"Ask an operator to enable the user."),
+	verdict(apikey.PlanInactive, "Plan not active", "The subscription behind the key is paused or has ended.",
+		"Resume or renew the subscription."),
+	verdict(apikey.EnvironmentMismatch, "Wrong environment", "A test key was used where a live one is needed, or the reverse.",
+		"Use a key of the other environment."),
+	verdict(apikey.IPNotAllowed, "Address not allowed", "The key may not be used from this client address.",
+		"Call from an allowed network, or ask an operator to change the key's networks."),
+	verdict(apikey.MethodNotAllowed, "Method not allowed for this key", "The key may not be used with this HTTP method.",
+		"Use an allowed method, or ask an operator to change the key's methods."),
+	verdict(apikey.PathNotAllowed, "Path not allowed for this key", "The key may not be used for this path.",
+		"Use an allowed path, or ask an operator to change the key's paths."),
+	verdict(apikey.InsufficientScope, "Scope missing", "The key lacks a scope that this request needs.",
+		"Use a key that has the scope, or ask an operator to grant it."),
+	verdict(apikey.Undecided, "Not decided", "The key could not be judged now. It was neither accepted nor refused.",
+		"Try again after the time in Retry-After."),
+
+	faulty(fault.CodeInternal, http.StatusInternalServerError, "Internal error", "Something went wrong here. The cause is in the server's log under this request id.",
+		"Try again; if it stays, report the request id to the operator."),
+	faulty(fault.CodeInvalid, http.StatusUnprocessableEntity, "Value not acceptable", "The request is well-formed, but a value in it breaks a rule.",
+		"Correct what errors names."),
+	faulty(fault.CodeUnauthorized, http.StatusUnauthorized, "Not authenticated", "This needs a credential, and none that is good was sent.",
+		"Send a management key: Authorization: Bearer."),
+	faulty(fault.CodeForbidden, http.StatusForbidden, "Not allowed", "The credential is good, but does not allow this.",
+		"Use a credential that holds the scope named in detail."),
+	faulty(fault.CodeNotFound, http.StatusNotFound, "Not found", "There is no such thing here, or none that this credential may see.",
+		"Check the address and the id in it."),
+	faulty(fault.CodeConflict, http.StatusConflict, "Conflict", "The present state does not allow this.",
+		"Read the thing again and decide anew."),
+	faulty(fault.CodeTaken, http.StatusConflict, "Already exists", "Another thing has this name already.",
+		"Choose another name, or use the thing that exists."),
+	faulty(fault.CodeOutdated, http.StatusPreconditionFailed, "Outdated", "The thing changed since it was read: If-Match names an older version.",
+		"Read it again and repeat the change on what is there now."),
+	faulty(fault.CodeUnavailable, http.StatusServiceUnavailable, "Unavailable", "This cannot be done now.",
+		"Try again after the time in Retry-After."),
+
+	// The domains' own. They are written out, for web knows no domain; a test
+	// finds the codes that are missing here.
+	faulty("SETUP_CLOSED", http.StatusConflict, "Set-up is over", "The set-up window has closed for good: there is an owner or a management key.",
+		"Use a management key, or make one with latchkey keys issue --management."),
+
+	{CodeMalformed, http.StatusBadRequest, "Malformed request", "The request cannot be read: its body is not one JSON value (RFC 8259) with each member name once.",
+		"Correct the syntax at the place named in errors."},
+	{CodeNoBody, http.StatusBadRequest, "No body", "This needs a JSON body, and none was sent.",
+		"Send the body that the documentation of the operation shows."},
+	{CodeTimeout, http.StatusRequestTimeout, "Request too slow", "The body did not arrive in time.",
+		"Send the request again."},
+	{CodeTooLarge, http.StatusRequestEntityTooLarge, "Body too large", "The body is larger than 1 MiB.",
+		"Send less at once."},
+	{CodeMediaType, http.StatusUnsupportedMediaType, "Not JSON", "The Content-Type is absent or not JSON.",
+		"Send Content-Type: application/json."},
+	{CodeMethodNotSupported, http.StatusMethodNotAllowed, "Method not supported", "This address does not take this HTTP method.",
+		"Use one of the methods in the Allow header."},
+	{CodeOverloaded, http.StatusServiceUnavailable, "Overloaded", "Too many requests are in work; this one was not begun.",
+		"Try again after the time in Retry-After."},
+}

@@ -1,0 +1,98 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Line is the one wide log line of a request. Handlers set what they know; the
+// chain writes it when the request is over. Nothing in it may be a secret or
+// come from a query string, a body or a header.
+type Line struct {
+	Code   string // the verdict's or the problem's
+	Caller string // kind and id of who called
+	KeyID  string // of the key that was judged
+	Cause  error  // what went wrong behind an answer that does not say it
+
+	stack []byte // of a panic
+	attrs []slog.Attr
+}
+
+// LineOf returns the request's line; outside the chain one that is thrown away.
+func LineOf(ctx context.Context) *Line { return &exchangeOf(ctx).line }
+
+// Add adds fields of a handler's own.
+func (l *Line) Add(attrs ...slog.Attr) { l.attrs = append(l.attrs, attrs...) }
+
+// logged writes the line of every request but probes.
+func logged(next http.Handler, o *Options) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if probe(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		start := o.Now()
+		x := exchangeOf(r.Context())
+		defer func() { x.write(r, o.Now().Sub(start)) }() // also when the connection is aborted
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (x *exchange) write(r *http.Request, took time.Duration) {
+	l := &x.line
+	level := slog.LevelInfo
+	if l.Cause != nil || x.response.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	log := x.settings.Log
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String("method", methodLabel(r.Method)),
+		slog.String("route", routeLabel(r)),
+		slog.Int("status", x.response.status),
+		slog.Float64("ms", float64(took.Microseconds())/1000),
+		slog.String("request_id", x.id),
+	)
+	for _, known := range [...]struct{ name, value string }{
+		{"caller", l.Caller}, {"key_id", l.KeyID}, {"code", l.Code}, {"stack", string(l.stack)},
+	} {
+		if known.value != "" {
+			attrs = append(attrs, slog.String(known.name, known.value))
+		}
+	}
+	if l.Cause != nil {
+		attrs = append(attrs, slog.String("cause", l.Cause.Error()))
+	}
+	log.LogAttrs(r.Context(), level, "request", append(attrs, l.attrs...)...)
+}
+
+// methodLabel returns the method where it is one of the known ones: clients may
+// send any token, and a label or log line must not carry theirs.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+// routeLabel returns the template of the route that served r, such as
+// "/api/v1/keys/{id}". ServeMux has set r.Pattern by the time it is read.
+func routeLabel(r *http.Request) string {
+	if r.Pattern == "" {
+		return "unmatched"
+	}
+	if i := strings.IndexByte(r.Pattern, '/'); i > 0 {
+		return r.Pattern[i:]
+	}
+	return r.Pattern
+}
+
+// probe reports whether r is a probe, which is neither logged nor bounded.
+func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
