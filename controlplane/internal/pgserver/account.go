@@ -20,7 +20,7 @@ type account struct {
 
 // ownAccount is the caller's.
 func ownAccount() account {
-	return account{name: strconv.Itoa(os.Getuid()), uid: uint32(os.Getuid()), gid: uint32(os.Getgid())} //nolint:gosec // ids are 32 bits wide
+	return account{name: strconv.Itoa(os.Getuid()), uid: uint32(os.Getuid()), gid: uint32(os.Getgid())}
 }
 
 // lentAccount is postgres where the machine has it, else nobody.
@@ -56,7 +56,7 @@ func accountOf(known *user.User) (account, error) {
 	if err != nil {
 		return account{}, fmt.Errorf("account %s: %w", known.Username, err)
 	}
-	return account{name: known.Username, uid: uint32(uid), gid: uint32(gid), lent: true}, nil //nolint:gosec // ids are 32 bits wide
+	return account{name: known.Username, uid: uint32(uid), gid: uint32(gid), lent: true}, nil
 }
 
 // credential makes a child run under the account; nil leaves it as it is.

@@ -27,7 +27,7 @@ func (s site) initialise(ctx context.Context, with Installation, fast bool) erro
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(draft) //nolint:errcheck // moved away, or as above
+	defer os.RemoveAll(draft)
 	if err := s.account.give(draft); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s site) initialise(ctx context.Context, with Installation, fast bool) erro
 	}
 	within, cancel := context.WithTimeout(ctx, initTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(within, filepath.Join(with.Dir, "initdb"), args...) //nolint:gosec // found by us, see Find
+	cmd := exec.CommandContext(within, filepath.Join(with.Dir, "initdb"), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account.credential(), Setsid: true}
 	cmd.Dir, cmd.Env = "/", environment()
 	cmd.WaitDelay = stopTimeout
@@ -61,7 +61,7 @@ func environment() []string {
 
 // syncDir makes a rename outlive a loss of power.
 func syncDir(path string) error {
-	dir, err := os.Open(path) //nolint:gosec // ours
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

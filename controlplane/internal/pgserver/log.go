@@ -41,7 +41,7 @@ func (s site) logSince(from int64) string {
 	if err != nil {
 		return ""
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	text, err := io.ReadAll(io.NewSectionReader(file, from, mostLog))
 	if err != nil {
 		return ""

@@ -98,7 +98,7 @@ func (s site) runs(ctx context.Context, pid int) bool {
 	}
 	within, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	line, err := exec.CommandContext(within, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec // a number
+	line, err := exec.CommandContext(within, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && strings.Contains(string(line), s.files)
 }
 

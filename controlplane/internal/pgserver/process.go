@@ -40,7 +40,7 @@ func launch(cmd *exec.Cmd) (*process, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(p.done)
-		defer alive.Close() //nolint:errcheck // read only
+		defer alive.Close()
 		err := cmd.Start()
 		_ = held.Close() // the child has its own
 		if err == nil {
@@ -82,7 +82,7 @@ func (s site) command(with Installation, socketDir string, fast bool) *exec.Cmd 
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
-	cmd := exec.Command(filepath.Join(with.Dir, "postgres"), args...) //nolint:gosec,noctx // found by us; ended by stop, which is gentle
+	cmd := exec.Command(filepath.Join(with.Dir, "postgres"), args...) //nolint:noctx // ended by stop, which is gentle
 	// A session of its own: Ctrl-C reaches the owner, who then ends the server.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account.credential(), Setsid: true}
 	endWithParent(cmd.SysProcAttr)
@@ -124,7 +124,7 @@ func (s site) runOnce(ctx context.Context, with Installation, socketDir string, 
 	if err != nil {
 		return nil, err
 	}
-	defer output.Close() //nolint:errcheck // written by the child through its own descriptor
+	defer output.Close()
 	cmd := s.command(with, socketDir, fast)
 	cmd.Stdout, cmd.Stderr = output, output
 	if p, err = launch(cmd); err != nil {

@@ -92,6 +92,9 @@ func settle(dir, pointer string) (string, error) {
 	if err := os.MkdirAll(elsewhere, 0o755); err != nil { //nolint:gosec // the server's account passes through
 		return "", err
 	}
+	if err := os.Chmod(elsewhere, 0o755); err != nil { //nolint:gosec // whatever the umask is
+		return "", err
+	}
 	sum := sha256.Sum256([]byte(dir))
 	name := fmt.Sprintf("%s-%x", strings.Trim(strings.ReplaceAll(dir, "/", "-"), "-."), sum[:4])
 	if len(name) > 100 {
@@ -106,7 +109,7 @@ func settle(dir, pointer string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(draft.Name()) //nolint:errcheck // linked or useless
+	defer os.Remove(draft.Name())
 	_, err = draft.WriteString(files + "\n")
 	if err = errors.Join(err, draft.Close()); err != nil {
 		return "", err
