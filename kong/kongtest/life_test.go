@@ -1,6 +1,7 @@
 package kongtest_test
 
 import (
+	"errors"
 	"net"
 	"os/exec"
 	"sync"
@@ -55,7 +56,7 @@ func TestKillAndRespawn(t *testing.T) {
 	onBoth(t, func(t *testing.T, binary, server string) {
 		k := kongtest.Start(t, kongtest.Config{Binary: binary, Workers: 2, RespawnEvery: -1})
 		r := k.Route(nil)
-		req := kongtest.Request{Headers: h("X-API-Key", "k")}
+		req := kongtest.Request{Worker: 1, Headers: h("X-API-Key", "k")}
 		if out := access(t, r, req); !out.Allowed {
 			t.Fatalf("%+v", out)
 		}
@@ -65,8 +66,10 @@ func TestKillAndRespawn(t *testing.T) {
 			t.Errorf("without a process: %+v, want Kong's 500", out)
 		}
 		k.Respawn()
-		if out := access(t, r, req); !out.Allowed {
-			t.Errorf("after the respawn: %+v", out)
+		// The worker still holds the old process's instance: the event for it
+		// is closed on, and repeated with a new one.
+		if out := access(t, r, req); !out.Allowed || out.Replays != 1 {
+			t.Errorf("after the respawn: %+v, want allowed at the second attempt", out)
 		}
 		if k.Pid() == pid {
 			t.Error("the same process")
@@ -178,6 +181,15 @@ func TestGarbageOnTheSocket(t *testing.T) {
 			t.Errorf("afterwards: %+v", out)
 		}
 	})
+}
+
+func TestEndlessReplayIsAFault(t *testing.T) {
+	t.Parallel()
+	k := kongtest.Start(t, kongtest.Config{Binary: kongtest.Build(t, servers["go-pdk"], "echo"), Replays: 3})
+	out, err := k.Route(map[string]any{"mode": "close"}).Access(t.Context(), kongtest.Request{})
+	if !errors.Is(err, kongtest.ErrReplays) || out.Allowed || out.Replays != 4 || k.Starts() != 4 {
+		t.Errorf("%v %+v, %d starts; want the bound and a new instance for each attempt", err, out, k.Starts())
+	}
 }
 
 func TestPanicOnGoPDK(t *testing.T) {

@@ -18,7 +18,7 @@ type Options struct {
 	Now    func() time.Time
 	Parent func() int    // the parent process's id, os.Getppid
 	Every  time.Duration // how often Kong's presence is looked at, 1 s
-	Grace  time.Duration // how long running events may take when the process ends, 5 s
+	Grace  time.Duration // how long running events may take when the process ends, 2 s
 	// Log takes a line for the process's error output, which Kong shows at
 	// level info, that is by default not at all.
 	Log func(line string)
@@ -47,7 +47,7 @@ func New(p Plugin, opt Options) *Server {
 		opt.Every = time.Second
 	}
 	if opt.Grace == 0 {
-		opt.Grace = 5 * time.Second
+		opt.Grace = 2 * time.Second
 	}
 	if opt.Log == nil {
 		opt.Log = func(line string) { fmt.Fprintln(os.Stderr, line) }

@@ -4,9 +4,9 @@ package echo
 
 // Config has a field of every kind that Kong's schema can say.
 type Config struct {
-	Mode  string            `json:"mode"` // what Access does
-	Read  string            `json:"read"` // the header it reads, X-API-Key
-	Names []string          `json:"names"`
+	Mode  string            `json:"mode"`  // what Access does
+	Read  string            `json:"read"`  // the header it reads, X-API-Key
+	Names []string          `json:"names"` // more headers to set at the upstream
 	Cost  int               `json:"cost"`
 	Rate  float64           `json:"rate"`
 	On    bool              `json:"on"`

@@ -43,8 +43,11 @@ func access(ctx context.Context, c *echo.Config, p *gateway.Phase) bool {
 			_ = p.Exit(gateway.Reply{Status: 401, Body: []byte("no key"), Headers: []gateway.Header{{Name: "WWW-Authenticate", Value: "Bearer"}}})
 			return false
 		}
-		_ = p.SetUpstream([]gateway.Header{{Name: "X-Seen", Value: seen}, {Name: "X-API-Key"}})
-		return true
+		headers := []gateway.Header{{Name: "X-Seen", Value: seen}, {Name: "X-API-Key"}}
+		for _, name := range c.Names {
+			headers = append(headers, gateway.Header{Name: name, Value: seen})
+		}
+		return p.SetUpstream(headers) == nil
 	case "headers", "query":
 		read := p.Headers
 		if c.Mode == "query" {

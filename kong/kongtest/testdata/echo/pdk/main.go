@@ -40,7 +40,11 @@ func (c *plugin) Access(kong *pdk.PDK) {
 			kong.Response.Exit(401, []byte("no key"), map[string][]string{"WWW-Authenticate": {"Bearer"}})
 			return
 		}
-		err = kong.ServiceRequest.SetHeaders(map[string][]string{"X-Seen": {seen}, "X-API-Key": {}})
+		headers := map[string][]string{"X-Seen": {seen}, "X-API-Key": {}}
+		for _, name := range c.Names {
+			headers[name] = []string{seen}
+		}
+		err = kong.ServiceRequest.SetHeaders(headers)
 	case "headers", "query":
 		var m map[string][]string
 		if c.Mode == "query" {
@@ -63,6 +67,8 @@ func (c *plugin) Access(kong *pdk.PDK) {
 		set(ip + " " + method + " " + path)
 	case "env":
 		set(strings.Join(os.Environ(), " "))
+	case "close":
+		kong.Request.Close()
 	case "panic":
 		panic("on purpose")
 	case "hang":
