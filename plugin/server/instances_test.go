@@ -112,8 +112,13 @@ func (k kong) start(config string) int32 {
 // it was let through; io.EOF is a closed connection.
 func (k kong) event(id int32, do string) (allowed bool, err error) {
 	k.t.Helper()
+	return k.phase(id, "access", do)
+}
+
+func (k kong) phase(id int32, name, do string) (allowed bool, err error) {
+	k.t.Helper()
 	k.send(&kpp.RpcCall{Sequence: 9, Call: &kpp.RpcCall_CmdHandleEvent{
-		CmdHandleEvent: &kpp.CmdHandleEvent{InstanceId: id, EventName: "access"}}})
+		CmdHandleEvent: &kpp.CmdHandleEvent{InstanceId: id, EventName: name}}})
 	for {
 		b, err := k.ReadFrame()
 		switch {
@@ -173,6 +178,27 @@ func TestInstancesLifetime(t *testing.T) {
 		if _, err := dial(t, path).event(id, ""); !errors.Is(err, io.EOF) {
 			t.Errorf("%s instance: %v, want the closed connection that makes Kong start it", name, err)
 		}
+	}
+}
+
+func TestUnknownPhaseIsRefused(t *testing.T) {
+	t.Parallel()
+	path, _ := serve(t, Options{})
+	k := dial(t, path)
+	if allowed, err := k.phase(k.start(`{}`), "rewrite", ""); allowed || err != nil {
+		t.Errorf("allowed %v, %v; want an exit, not a closed connection", allowed, err)
+	}
+}
+
+func TestStopDoesNotWaitForIdleConnections(t *testing.T) {
+	t.Parallel()
+	path, stop := serve(t, Options{Grace: time.Hour})
+	k := dial(t, path)
+	if allowed, err := k.event(k.start(`{}`), ""); err != nil || !allowed {
+		t.Fatal(allowed, err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stop: %v", err)
 	}
 }
 
