@@ -58,16 +58,11 @@ func (c cache) get(f *apikey.Fingerprint) (e entry, ok bool) {
 	return parseEntry(b)
 }
 
-// put stores an encoded entry unless one of the same era that reflects more is
-// there. An entry that is too large is left out: its key costs a look-up each
-// time. Calls for one fingerprint do not overlap.
+// put stores an encoded entry. One that is too large is left out: its key costs
+// a look-up each time.
 func (c cache) put(f *apikey.Fingerprint, encoded []byte) {
-	e, ok := parseEntry(encoded)
-	if !ok || len(encoded) > maxEntry {
+	if len(encoded) > maxEntry {
 		c.remove(f)
-		return
-	}
-	if old, ok := c.get(f); ok && old.era == e.era && old.change > e.change {
 		return
 	}
 	_ = c.entries.Set(cacheKey(f), encoded) // fails only above a shard's size

@@ -86,6 +86,11 @@ func parseEntry(b []byte) (e entry, ok bool) {
 // names nothing it depends on could never be forgotten, so it is not cached.
 func (e *entry) dependent() bool { return len(e.slots) > 0 }
 
+// whole reports whether judge can read the entry.
+func (e *entry) whole() bool {
+	return !e.found && len(e.record) == 0 || apikey.DecodeRecord(e.record, new(apikey.Record)) == nil
+}
+
 // judge decides a request by the entry. ok is false where the entry holds no
 // whole record.
 func (e *entry) judge(now apikey.Instant, req *apikey.Request, verdict *apikey.Verdict) (ok bool) {

@@ -185,18 +185,28 @@ func (v *Validator) ask(ctx context.Context, f *flight, print apikey.Fingerprint
 	}
 	stamp(encoded, era.number, at)
 	f.epoch = answer.Epoch
-	if f.entry, ok = parseEntry(encoded); !ok {
+	if f.entry, ok = parseEntry(encoded); !ok || !f.entry.whole() {
 		return errTorn
 	}
-	switch {
-	case !era.knows(f.epoch) || era.overtaken(&f.entry) || !f.entry.dependent():
-		// good for those who wait at most, never for later ones
-	case f.entry.found:
-		v.known.put(&print, encoded)
-		v.unknown.remove(&print)
-	default:
-		v.unknown.put(&print, encoded)
-		v.known.remove(&print)
+	// What is not kept is good for those who wait at most, never for later ones.
+	if era.knows(f.epoch) && !era.overtaken(&f.entry) && f.entry.dependent() {
+		v.keep(&print, encoded, &f.entry)
 	}
 	return nil
+}
+
+// keep caches an answer in place of the one before, unless that reflects more.
+// Calls for one fingerprint do not overlap.
+func (v *Validator) keep(print *apikey.Fingerprint, encoded []byte, e *entry) {
+	for _, c := range [...]cache{v.known, v.unknown} {
+		if old, ok := c.get(print); ok && old.era == e.era && old.change > e.change {
+			return
+		}
+	}
+	in, out := v.known, v.unknown
+	if !e.found {
+		in, out = out, in
+	}
+	out.remove(print)
+	in.put(print, encoded)
 }
