@@ -49,8 +49,8 @@ func Find(extraDirs ...string) (Binaries, error) {
 		"/Applications/Postgres.app/Contents/Versions/*/bin",
 		fetchedDir,
 	}
-	if exe, err := os.Executable(); err == nil {
-		places = append(places, filepath.Join(filepath.Dir(exe), "../.cache/postgres/bin"))
+	if exe, err := os.Executable(); err == nil && filepath.Base(filepath.Dir(exe)) == "bin" {
+		places = append(places, filepath.Join(filepath.Dir(exe), "../.cache/postgres/bin")) // of its checkout
 	}
 	return search(os.Getenv("PATH"), append(places, extraDirs...))
 }

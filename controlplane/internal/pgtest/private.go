@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"context"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +22,9 @@ type PrivateServer struct {
 // two cores to make.
 var privateServers = make(chan struct{}, 2)
 
-// Private starts a server for this test alone and removes it at the end. At
+// Private starts a server for this test alone and removes it at the end. Where
+// the other tests have a server elsewhere and this machine has no PostgreSQL to
+// start, the test is left out, by name; with no PostgreSQL at all it fails. At
 // most two run at a time in a test process; a test that wants more waits for
 // the others to end, and must not take two itself.
 func Private(t testing.TB) *PrivateServer {
@@ -30,6 +33,9 @@ func Private(t testing.TB) *PrivateServer {
 	t.Cleanup(func() { <-privateServers })
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
+	if _, err := FindLocal(); err != nil && os.Getenv("TEST_DATABASE_URL") != "" {
+		t.Skip("needs PostgreSQL's programs on this machine") // the other tests run on a server elsewhere
+	}
 	local, err := StartLocal(ctx, false)
 	if err != nil {
 		t.Fatalf("this test needs PostgreSQL on this machine, to kill it: %v", err)
