@@ -3,7 +3,7 @@ package validator
 import (
 	"context"
 	"fmt"
-	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +47,8 @@ type model struct {
 	told     int      // how many of them the feed has told
 	followed bool     // whether the feed tells of this epoch
 	heard    time.Time
-	pending  []*lookup
+	mu       sync.Mutex
+	pending  []*lookup // under mu, for look-ups begin on their own
 	requests []*asked
 }
 
@@ -80,7 +81,9 @@ func newModel(t *rapid.T) *model {
 // Lookup waits until the test lets it read and return.
 func (m *model) Lookup(ctx context.Context, f apikey.Fingerprint) (Answer, error) {
 	l := &lookup{f: f, done: make(chan error, 1)}
-	m.pending = append(m.pending, l) // the test waits for the bubble: one at a time
+	m.mu.Lock()
+	m.pending = append(m.pending, l)
+	m.mu.Unlock()
 	select {
 	case err := <-l.done:
 		if err != nil {
@@ -121,6 +124,16 @@ func (m *model) change(t *rapid.T) {
 	ids := []string{"key_0", "key_1", "usr_1", noneID}
 	id := rapid.SampledFrom(ids).Draw(t, "id")
 	m.log = append(m.log, Change{Number: int64(len(m.log) + 1), IDs: []string{id}, Forget: id == noneID || rapid.Bool().Draw(t, "forget")})
+}
+
+// lastForget is the last of the first n changes that forbids older records.
+func (m *model) lastForget(k, n int) int64 {
+	for i := n - 1; i >= 0; i-- {
+		if c := m.log[i]; c.Forget && (c.IDs[0] == fmt.Sprint("key_", k) || c.IDs[0] == "usr_1") {
+			return c.Number
+		}
+	}
+	return 0
 }
 
 // restore goes back to a backup: a shorter log under another epoch.
@@ -172,18 +185,14 @@ func (m *model) request(t *rapid.T) {
 	fresh := rapid.SampledFrom([]apikey.Freshness{apikey.Cached, apikey.Cached, apikey.Recent, apikey.Now}).Draw(t, "freshness")
 	a := &asked{key: k, epoch: m.epoch, done: make(chan struct{})}
 	switch {
-	case fresh == apikey.Now || time.Since(m.heard) > 10*time.Second:
-		// Nothing vouches for the cache: only the Source's own state will do.
+	case fresh == apikey.Now: // only what the Source says from here on will do
 		a.floor, a.present = int64(len(m.log)), m.exists(k, len(m.log))
+	case time.Since(m.heard) > 10*time.Second: // what nothing forbids, told or not
+		a.floor, a.present = m.lastForget(k, len(m.log)), m.exists(k, len(m.log))
 	case m.followed:
-		for _, c := range m.log[:m.told] {
-			if c.Forget && (c.IDs[0] == fmt.Sprint("key_", k) || c.IDs[0] == "usr_1") {
-				a.floor = c.Number
-			}
-		}
-		a.present = m.exists(k, m.told)
+		a.floor, a.present = m.lastForget(k, m.told), m.exists(k, m.told)
 	default:
-		a.epoch = math.MinInt // the feed does not know yet: any older state will do
+		a.epoch = 0 // the feed does not know of the restore: any older state will do
 	}
 	m.requests = append(m.requests, a)
 	req := request(k)
@@ -195,6 +204,8 @@ func (m *model) request(t *rapid.T) {
 }
 
 func (m *model) read(t *rapid.T) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if len(m.pending) > 0 {
 		l := m.pending[rapid.IntRange(0, len(m.pending)-1).Draw(t, "reads")]
 		if l.answer == nil {
@@ -204,6 +215,8 @@ func (m *model) read(t *rapid.T) {
 }
 
 func (m *model) returnOne(t *rapid.T) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if len(m.pending) == 0 {
 		return
 	}
@@ -219,6 +232,16 @@ func (m *model) returnOne(t *rapid.T) {
 		}
 		l.done <- nil
 	}
+}
+
+func (m *model) returnAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range m.pending {
+		l.answer = m.state(l.f)
+		l.done <- nil
+	}
+	m.pending = nil
 }
 
 func (m *model) clock(t *rapid.T) {
@@ -254,7 +277,7 @@ func (m *model) judge(t *rapid.T, a *asked) {
 		if r.Key.Name == fmt.Sprintf("%03d", a.epoch) && r.Change < a.floor {
 			t.Fatalf("key %d: judged by a record of %d, but %d was known", a.key, r.Change, a.floor)
 		}
-		if a.epoch > 0 && r.Key.Name < fmt.Sprintf("%03d", a.epoch) {
+		if r.Key.Name < fmt.Sprintf("%03d", a.epoch) {
 			t.Fatalf("key %d: judged by a record of epoch %s in epoch %d", a.key, r.Key.Name, a.epoch)
 		}
 	default:
@@ -265,7 +288,7 @@ func (m *model) judge(t *rapid.T, a *asked) {
 // finish lets everything come to rest, and then every key must be decided.
 func (m *model) finish(t *rapid.T) {
 	time.Sleep(time.Minute) // whoever waits gives up, and the budget is full again
-	m.pending = nil
+	m.returnAll()
 	m.check(t)
 	m.hear(t)
 	for k := range modelKeys {
@@ -276,11 +299,7 @@ func (m *model) finish(t *rapid.T) {
 		}()
 		for range 2 * attempts {
 			synctest.Wait()
-			for _, l := range m.pending {
-				l.answer = m.state(l.f)
-				l.done <- nil
-			}
-			m.pending = nil
+			m.returnAll()
 		}
 		<-a.done
 		if a.verdict.Code == apikey.Undecided {
