@@ -14,9 +14,10 @@ import (
 )
 
 // Of is the id of a thing of kind T. The zero value is "none".
-type Of[T kind] struct{ uuid uuid.UUID }
+type Of[T Kind] struct{ uuid uuid.UUID }
 
-type kind interface{ prefix() string }
+// Kind is a kind of thing that has ids.
+type Kind interface{ prefix() string }
 
 // The kinds of thing that have ids, to name them in New and Parse.
 type (
@@ -43,11 +44,11 @@ type (
 )
 
 // New returns a fresh id. Ids made later sort later, to the millisecond.
-func New[T kind]() Of[T] { return Of[T]{uuid.Must(uuid.NewV7())} }
+func New[T Kind]() Of[T] { return Of[T]{uuid.Must(uuid.NewV7())} }
 
 // Parse reads what String writes. The error says what an id of this kind looks
 // like and does not repeat the text.
-func Parse[T kind](text string) (Of[T], error) {
+func Parse[T Kind](text string) (Of[T], error) {
 	var k T
 	p := k.prefix()
 	if len(text) == len(p)+32 && text[:len(p)] == p && lower(text[len(p):]) {
@@ -114,4 +115,4 @@ func (i *Of[T]) Scan(src any) error {
 func (i Of[T]) UUID() uuid.UUID { return i.uuid }
 
 // From makes an id of a bare uuid that the database returned.
-func From[T kind](u uuid.UUID) Of[T] { return Of[T]{u} }
+func From[T Kind](u uuid.UUID) Of[T] { return Of[T]{u} }

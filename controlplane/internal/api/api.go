@@ -1,0 +1,146 @@
+// Package api is the HTTP adapter of the admin API: one file per resource, each
+// handler a parse, one service call and a view. huma keeps the OpenAPI document
+// and the code the same thing.
+//
+//	mux ──authenticate──► GuardJSON ──► huma ──► handler ──► domain service
+//	        │ management key through the validator, or the set-up window
+//	        └ the Caller is in the context; the service decides what it may do
+//
+// Invariants: no rule lives here; every refusal is a problem of web's catalogue;
+// nothing that a client sent is repeated in an answer; a secret is answered
+// once, with no-store.
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/controlplane/internal/plans"
+	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
+	"github.com/latchkey/latchkey/controlplane/internal/web"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// Services are the domains behind the API.
+type Services struct {
+	Keys          *keys.Service
+	Users         *users.Service
+	Plans         *plans.Service
+	Subscriptions *subscriptions.Service
+}
+
+// Judge decides on management keys; the validator does.
+type Judge interface {
+	Validate(ctx context.Context, r *apikey.Request) apikey.Verdict
+}
+
+// Setup admits whoever may make the first management key.
+type Setup interface {
+	Admit(ctx context.Context, token apikey.Fingerprint) (access.Caller, error)
+	AdmitUnguarded(ctx context.Context) (access.Caller, bool, error)
+}
+
+// Config is what the API is made of.
+type Config struct {
+	Services Services
+	Judge    Judge
+	Setup    Setup
+	// Prefixes are those of every key that was issued, as of now.
+	Prefixes func() apikey.Prefixes
+	Now      func() time.Time
+	Version  string
+	// PublicURL is where clients reach this installation; "" where links are
+	// relative.
+	PublicURL string
+}
+
+// api holds what handlers use.
+type api struct {
+	Config
+	huma huma.API
+}
+
+// New registers every operation on the mux and returns the API, for others to
+// add to its document.
+func New(mux *http.ServeMux, c Config) huma.API {
+	a := &api{Config: c}
+	a.huma = humago.New(routes{mux: mux, guard: a.authenticate}, document(c))
+	huma.NewErrorWithContext = problemOf // a package variable; the value is always the same
+	a.registerKeys()
+	a.registerUsers()
+	a.registerPlans()
+	a.registerSubscriptions()
+	mux.HandleFunc("GET /openapi.json", serveDocument(a.huma, "application/vnd.oai.openapi+json", (*huma.OpenAPI).MarshalJSON))
+	mux.HandleFunc("GET /openapi.yaml", serveDocument(a.huma, "application/vnd.oai.openapi", (*huma.OpenAPI).YAML))
+	return a.huma
+}
+
+// routes is the mux that huma registers on: every operation is behind the
+// credential check, and behind it its body is checked.
+type routes struct {
+	mux   *http.ServeMux
+	guard func(http.Handler) http.Handler
+}
+
+func (m routes) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	m.mux.Handle(pattern, m.guard(web.GuardJSON(http.HandlerFunc(handler))))
+}
+
+func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
+
+// description opens the document.
+const description = `Latchkey issues API keys and lets only good keys through.
+
+Everything under ` + "`/api/v1`" + ` is for administrators and needs a management key: ` + "`Authorization: Bearer lkm_…`" + `.
+` + "`POST /v1/auth`" + ` is for the services that are called with keys: it answers whether a key is good.
+
+Errors are problem details (RFC 9457). Their ` + "`code`" + ` is for programs and never changes; new codes may appear.
+Ids carry their kind as a prefix. Times are RFC 3339 in UTC. Lists are pages: follow ` + "`next_cursor`" + ` until it is null.
+In a PATCH a member that is null is cleared and one that is absent stays; ` + "`If-Match`" + ` with the ETag that was read makes it fail with 412 where somebody else was faster.`
+
+func document(c Config) huma.Config {
+	config := huma.DefaultConfig("Latchkey", c.Version)
+	config.CreateHooks = nil // no $schema members, no Link headers
+	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
+	config.RejectUnknownQueryParameters = true
+	config.NoFormatFallback = false
+	config.Info.Description = description
+	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	if c.PublicURL != "" {
+		config.Servers = []*huma.Server{{URL: c.PublicURL}}
+	}
+	config.Tags = []*huma.Tag{
+		{Name: "Public", Description: "For the services that are called with keys."},
+		{Name: "Keys", Description: "Issue, change and revoke keys."},
+		{Name: "Users", Description: "The people and services that hold keys."},
+		{Name: "Plans", Description: "Tiers: what keys under them may do."},
+		{Name: "Subscriptions", Description: "Which user is on which plan."},
+	}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		SecurityScheme: {
+			Type: "http", Scheme: "bearer",
+			Description: "A management key. The first one is made with the set-up token that `latchkey serve` prints, or by `latchkey keys issue --management`.",
+		},
+	}
+	return config
+}
+
+func serveDocument(h huma.API, mediaType string, encode func(*huma.OpenAPI) ([]byte, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		b, err := encode(h.OpenAPI())
+		if err != nil {
+			web.WriteProblem(w, r, web.ProblemOf(err))
+			return
+		}
+		w.Header().Set("Content-Type", mediaType)
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(b) // the client may be gone
+	}
+}

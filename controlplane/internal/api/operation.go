@@ -1,0 +1,200 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/web"
+)
+
+// SecurityScheme names the document's scheme for management keys.
+const SecurityScheme = "managementKey"
+
+// operation describes an operation of the admin API, with the scope that it
+// needs and every status that it can answer beside its success.
+func operation(method, path, tag, name, summary string, scope access.Scope) huma.Operation {
+	errors := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if strings.Contains(path, "{id}") {
+		errors = append(errors, http.StatusNotFound)
+	}
+	op := huma.Operation{
+		OperationID: name, Method: method, Path: path, Tags: []string{tag}, Summary: summary,
+		Description: fmt.Sprintf("Needs the scope `%s`.", scope),
+		Security:    []map[string][]string{{SecurityScheme: {string(scope)}}},
+	}
+	switch method {
+	case http.MethodPost:
+		errors = append(errors, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	case http.MethodPatch:
+		errors = append(errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	op.Errors = errors
+	return op
+}
+
+// creating makes an operation answer 201.
+func creating(op huma.Operation) huma.Operation {
+	op.DefaultStatus = http.StatusCreated
+	return op
+}
+
+// caller is who calls, with what the journal keeps of the request.
+func caller(ctx context.Context) access.Caller { return web.CallerOf(ctx) }
+
+// problemOf is huma's way to an error: what a handler returned, or what huma
+// found wrong with the request. huma's own texts stay, the values that it found
+// do not: one of them may be the whole body, with a key in it.
+func problemOf(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+	p := problem(status, message, errs)
+	if ctx != nil {
+		p.Finish(ctx.Context())
+		ctx.SetHeader("Cache-Control", "no-store")
+		if p.Status == http.StatusServiceUnavailable {
+			ctx.SetHeader("Retry-After", "1")
+		}
+	}
+	return p
+}
+
+func problem(status int, message string, errs []error) *web.Problem {
+	switch {
+	case status == http.StatusInternalServerError && len(errs) == 1:
+		return web.ProblemOf(errs[0])
+	case status == http.StatusUnprocessableEntity:
+		p := web.NewProblem(web.Code(fault.CodeInvalid))
+		details(p, errs)
+		return p
+	case status == http.StatusBadRequest:
+		p := web.NewProblem(web.CodeMalformed)
+		if strings.Contains(message, "body is required") {
+			p = web.NewProblem(web.CodeNoBody)
+		}
+		details(p, errs)
+		return p
+	case status == http.StatusRequestEntityTooLarge:
+		return web.NewProblem(web.CodeTooLarge)
+	case status == http.StatusUnsupportedMediaType:
+		return web.NewProblem(web.CodeMediaType)
+	}
+	return web.NewProblem(web.Code(fault.CodeInternal)).CausedBy(fmt.Errorf("huma: %d %s", status, message))
+}
+
+func details(p *web.Problem, errs []error) {
+	for _, err := range errs {
+		if d, ok := err.(huma.ErrorDetailer); ok {
+			detail := d.ErrorDetail()
+			p.At(plainLocation(detail.Location), detail.Message)
+		}
+	}
+}
+
+// plainLocation cuts a location off before the first part that does not look
+// like a name of ours: a client may have put a key where a name belongs.
+func plainLocation(location string) string {
+	const longest = 40
+	end := 0
+	for part := range strings.SplitSeq(location, ".") {
+		plain := len(part) <= longest && strings.IndexFunc(part, func(c rune) bool {
+			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789_-[]", c)
+		}) < 0
+		if !plain {
+			return strings.TrimSuffix(location[:end], ".") + fmt.Sprintf(" (a name of %d bytes)", len(part))
+		}
+		end += len(part) + 1
+	}
+	return location
+}
+
+// pathID reads the id of a path. What is no id of this kind names nothing.
+func pathID[K id.Kind](text string) (id.Of[K], error) {
+	parsed, err := id.Parse[K](text)
+	if err != nil {
+		return parsed, fault.New(fault.NotFound, "there is no such thing: %s", err)
+	}
+	return parsed, nil
+}
+
+// etag is the version of a thing as an entity tag (RFC 9110, section 8.8.3).
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// ifMatch reads an If-Match header; 0 stands for none and for "*".
+func ifMatch(header string) (int64, error) {
+	if header == "" || header == "*" {
+		return 0, nil
+	}
+	version, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(header, "W/"), `"`), 10, 64)
+	if err != nil || version < 1 {
+		return 0, fault.New(fault.Outdated, "If-Match is not an ETag of this API").WithFix("send the ETag as it was read, or leave If-Match out")
+	}
+	return version, nil
+}
+
+// pageInput are the query parameters of every list.
+type pageInput struct {
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before; the first page without."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
+}
+
+// page is the answer of every list.
+type page[V any] struct {
+	Data       []V     `json:"data" doc:"The newest first."`
+	NextCursor *string `json:"next_cursor" nullable:"true" doc:"The cursor of the next page; null on the last."`
+}
+
+// pageOf cuts the one that was read beyond the page and makes the cursor.
+func pageOf[D, V any](in pageInput, read []D, view func(D) V, idOf func(D) string) *listOutput[V] {
+	out := &listOutput[V]{Body: page[V]{Data: []V{}}}
+	for i, d := range read {
+		if i == in.Limit {
+			cursor := base64.RawURLEncoding.EncodeToString([]byte(idOf(read[i-1])))
+			out.Body.NextCursor = &cursor
+			break
+		}
+		out.Body.Data = append(out.Body.Data, view(d))
+	}
+	return out
+}
+
+type listOutput[V any] struct{ Body page[V] }
+
+// after reads a cursor; "" is the beginning.
+func after[K id.Kind](cursor string) (id.Of[K], error) {
+	if cursor == "" {
+		return id.Of[K]{}, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err == nil {
+		var last id.Of[K]
+		if last, err = id.Parse[K](string(b)); err == nil {
+			return last, nil
+		}
+	}
+	return id.Of[K]{}, invalid("query.cursor", "next_cursor of a page of this list")
+}
+
+// optionalID reads an id in a body or query; "" is none.
+func optionalID[K id.Kind](f *fault.Fields, location, text string) id.Of[K] {
+	if text == "" {
+		return id.Of[K]{}
+	}
+	parsed, err := id.Parse[K](text)
+	if err != nil {
+		f.Add(location, "%s", err)
+	}
+	return parsed
+}
+
+func invalid(location, message string) error {
+	var f fault.Fields
+	f.Add(location, "%s", message)
+	return f.Err()
+}

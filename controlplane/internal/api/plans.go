@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/plans"
+)
+
+type planView struct {
+	ID         string     `json:"id" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	Slug       string     `json:"slug" example:"pro"`
+	Name       string     `json:"name" example:"Pro"`
+	Scopes     []string   `json:"scopes" example:"[\"reports:*\"]" doc:"The most that a key under the plan may carry; empty: no bound."`
+	ArchivedAt *time.Time `json:"archived_at" nullable:"true" doc:"Since when it takes no new subscriptions."`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
+}
+
+func viewPlan(p plans.Plan) planView {
+	return planView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, ArchivedAt: p.ArchivedAt, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+}
+
+type planOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     planView
+}
+
+func planAnswer(p plans.Plan, err error) (*planOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &planOutput{ETag: etag(p.Version), Body: viewPlan(p)}, nil
+}
+
+type createPlanInput struct {
+	Body struct {
+		Slug   string   `json:"slug" minLength:"1" maxLength:"64" example:"pro"`
+		Name   string   `json:"name" minLength:"1" maxLength:"200" example:"Pro"`
+		Scopes []string `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:*\"]"`
+	}
+}
+
+type patchPlanInput struct {
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match"`
+	Body    struct {
+		Slug     nullable[string]   `json:"slug,omitempty"`
+		Name     nullable[string]   `json:"name,omitempty"`
+		Scopes   nullable[[]string] `json:"scopes,omitempty"`
+		Archived nullable[bool]     `json:"archived,omitempty" doc:"true: no new subscriptions; those there are go on."`
+	}
+}
+
+type listPlansInput struct {
+	pageInput
+	Slug string `query:"slug" maxLength:"64"`
+}
+
+func (a *api) registerPlans() {
+	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/plans", "Plans", "create-plan", "Create a plan", access.PlansWrite)),
+		func(ctx context.Context, in *createPlanInput) (*planOutput, error) {
+			out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{Slug: in.Body.Slug, Name: in.Body.Name, Scopes: in.Body.Scopes}))
+			if err == nil {
+				out.Location = "/api/v1/plans/" + out.Body.ID
+			}
+			return out, err
+		})
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/plans", "Plans", "list-plans", "List plans", access.PlansRead),
+		func(ctx context.Context, in *listPlansInput) (*listOutput[planView], error) {
+			last, err := after[id.PlanKind](in.Cursor)
+			if err != nil {
+				return nil, err
+			}
+			all, err := a.Services.Plans.List(ctx, caller(ctx), plans.Filter{Slug: in.Slug, After: last, Limit: in.Limit + 1})
+			if err != nil {
+				return nil, err
+			}
+			return pageOf(in.pageInput, all, viewPlan, func(p plans.Plan) string { return p.ID.String() }), nil
+		})
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/plans/{id}", "Plans", "get-plan", "Get a plan", access.PlansRead),
+		func(ctx context.Context, in *idInput) (*planOutput, error) {
+			plan, err := pathID[id.PlanKind](in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return planAnswer(a.Services.Plans.ByID(ctx, caller(ctx), plan))
+		})
+	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/plans/{id}", "Plans", "update-plan", "Change a plan and every key under it", access.PlansWrite),
+		func(ctx context.Context, in *patchPlanInput) (*planOutput, error) {
+			plan, err := pathID[id.PlanKind](in.ID)
+			if err != nil {
+				return nil, err
+			}
+			version, err := ifMatch(in.IfMatch)
+			if err != nil {
+				return nil, err
+			}
+			b := in.Body
+			return planAnswer(a.Services.Plans.Update(ctx, caller(ctx), plan, plans.Patch{
+				Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Archived: b.Archived.Change, Version: version,
+			}))
+		})
+}

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
+)
+
+type userView struct {
+	ID         string          `json:"id" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	Kind       string          `json:"kind" enum:"person,service"`
+	Name       string          `json:"name" example:"Ada Lovelace"`
+	Username   *string         `json:"username" nullable:"true" example:"ada" doc:"For signing in; unique."`
+	Email      *string         `json:"email" nullable:"true" example:"ada@example.com"`
+	ExternalID *string         `json:"external_id" nullable:"true" example:"cust-1815" doc:"Your own id of this user; unique."`
+	Role       string          `json:"role" enum:"member,viewer,operator,admin,owner"`
+	Metadata   json.RawMessage `json:"metadata"`
+	DisabledAt *time.Time      `json:"disabled_at" nullable:"true" doc:"Since when all its keys are refused."`
+	CreatedAt  time.Time       `json:"created_at"`
+	UpdatedAt  time.Time       `json:"updated_at"`
+}
+
+func viewUser(u users.User) userView {
+	return userView{
+		ID: u.ID.String(), Kind: string(u.Kind), Name: u.Name, Username: orNull(u.Username), Email: orNull(u.Email),
+		ExternalID: orNull(u.ExternalID), Role: string(u.Role), Metadata: u.Metadata, DisabledAt: u.DisabledAt,
+		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+	}
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+type userOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     userView
+}
+
+func userAnswer(u users.User, err error) (*userOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &userOutput{ETag: etag(u.Version), Body: viewUser(u)}, nil
+}
+
+type createUserInput struct {
+	Body struct {
+		Name       string          `json:"name" minLength:"1" maxLength:"200" example:"Ada Lovelace"`
+		Kind       string          `json:"kind,omitempty" enum:"person,service" default:"person"`
+		Username   string          `json:"username,omitempty" maxLength:"64" example:"ada"`
+		Email      string          `json:"email,omitempty" maxLength:"254" example:"ada@example.com"`
+		ExternalID string          `json:"external_id,omitempty" maxLength:"200" example:"cust-1815"`
+		Role       string          `json:"role,omitempty" enum:"member,viewer,operator,admin,owner" default:"member"`
+		Metadata   json.RawMessage `json:"metadata,omitempty"`
+	}
+}
+
+type patchUserInput struct {
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match"`
+	Body    struct {
+		Name       nullable[string]          `json:"name,omitempty"`
+		Username   nullable[string]          `json:"username,omitempty"`
+		Email      nullable[string]          `json:"email,omitempty"`
+		ExternalID nullable[string]          `json:"external_id,omitempty"`
+		Role       nullable[access.Role]     `json:"role,omitempty"`
+		Metadata   nullable[json.RawMessage] `json:"metadata,omitempty"`
+		Disabled   nullable[bool]            `json:"disabled,omitempty" doc:"true stops all keys of the user at once."`
+	}
+}
+
+type listUsersInput struct {
+	pageInput
+	Username string `query:"username" maxLength:"64"`
+	Role     string `query:"role" enum:"member,viewer,operator,admin,owner"`
+}
+
+type idInput struct {
+	ID string `path:"id"`
+}
+
+func (a *api) registerUsers() {
+	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/users", "Users", "create-user", "Create a user", access.UsersWrite)),
+		func(ctx context.Context, in *createUserInput) (*userOutput, error) {
+			b := in.Body
+			out, err := userAnswer(a.Services.Users.Create(ctx, caller(ctx), users.NewUser{
+				Kind: users.Kind(b.Kind), Name: b.Name, Username: b.Username, Email: b.Email, ExternalID: b.ExternalID,
+				Role: access.Role(b.Role), Metadata: b.Metadata,
+			}))
+			if err == nil {
+				out.Location = "/api/v1/users/" + out.Body.ID
+			}
+			return out, err
+		})
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users", "Users", "list-users", "List users", access.UsersRead),
+		func(ctx context.Context, in *listUsersInput) (*listOutput[userView], error) {
+			last, err := after[id.UserKind](in.Cursor)
+			if err != nil {
+				return nil, err
+			}
+			all, err := a.Services.Users.List(ctx, caller(ctx), users.Filter{Role: access.Role(in.Role), Username: in.Username, After: last, Limit: in.Limit + 1})
+			if err != nil {
+				return nil, err
+			}
+			return pageOf(in.pageInput, all, viewUser, func(u users.User) string { return u.ID.String() }), nil
+		})
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users/{id}", "Users", "get-user", "Get a user", access.UsersRead),
+		func(ctx context.Context, in *idInput) (*userOutput, error) {
+			user, err := pathID[id.UserKind](in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return userAnswer(a.Services.Users.ByID(ctx, caller(ctx), user))
+		})
+	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/users/{id}", "Users", "update-user", "Change a user", access.UsersWrite), a.patchUser)
+}
+
+func (a *api) patchUser(ctx context.Context, in *patchUserInput) (*userOutput, error) {
+	user, err := pathID[id.UserKind](in.ID)
+	if err != nil {
+		return nil, err
+	}
+	version, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	b := in.Body
+	return userAnswer(a.Services.Users.Update(ctx, caller(ctx), user, users.Patch{
+		Name: b.Name.Change, Username: b.Username.Change, Email: b.Email.Change, ExternalID: b.ExternalID.Change,
+		Role: b.Role.Change, Metadata: b.Metadata.Change, Disabled: b.Disabled.Change, Version: version,
+	}))
+}
