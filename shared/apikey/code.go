@@ -1,6 +1,9 @@
 package apikey
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 // Code is the outcome of judging one request. The list is closed, and its
 // order is the order in which the checks are made: of two reasons to refuse,
@@ -12,15 +15,16 @@ type Code uint8
 const (
 	Undecided Code = iota // 503: no decision could be made; never an admission
 
-	MissingCredential // 401: the request carried no key at all
-	Malformed         // 401: not the shape, alphabet, length or checksum of a key
-	KeyNotFound       // 401: no such key, or a key of another kind
-	Revoked           // 401
-	Retired           // 401: rotated away, and its overlap is over
-	Disabled          // 401
-	NotYetValid       // 401
-	Expired           // 401
-	TrialEnded        // 401: the subscription's trial is over
+	MissingCredential   // 401: the request carried no key at all
+	AmbiguousCredential // 400: more than one, at a door that takes exactly one
+	Malformed           // 401: not the shape, alphabet, length or checksum of a key
+	KeyNotFound         // 401: no such key, or a key of another kind
+	Revoked             // 401
+	Retired             // 401: rotated away, and its overlap is over
+	Disabled            // 401
+	NotYetValid         // 401
+	Expired             // 401
+	TrialEnded          // 401: the subscription's trial is over
 
 	OwnerDisabled       // 403
 	PlanInactive        // 403: the subscription is paused or has ended
@@ -37,6 +41,7 @@ const (
 var codeNames = [codes]string{
 	Undecided:           "UNDECIDED",
 	MissingCredential:   "MISSING_CREDENTIAL",
+	AmbiguousCredential: "AMBIGUOUS_CREDENTIAL",
 	Malformed:           "MALFORMED",
 	KeyNotFound:         "KEY_NOT_FOUND",
 	Revoked:             "REVOKED",
@@ -75,11 +80,24 @@ func (c Code) String() string {
 // MarshalText writes the code as String does.
 func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (c *Code) UnmarshalText(b []byte) error {
+	for i, name := range codeNames {
+		if name == string(b) {
+			*c = Code(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown verdict code")
+}
+
 // Status returns the HTTP status that a door answers with.
 func (c Code) Status() int {
 	switch {
 	case c == Undecided || c >= codes:
 		return http.StatusServiceUnavailable
+	case c == AmbiguousCredential:
+		return http.StatusBadRequest
 	case c <= TrialEnded:
 		return http.StatusUnauthorized
 	case c < Valid:

@@ -16,14 +16,49 @@ type Request struct {
 	// IP is the client's address; the zero value where it is not known.
 	IP netip.Addr
 	// Method and Path are of the request that the key came with; empty where
-	// they are not known.
+	// they are not known. Path is as it was sent, still encoded, without query.
 	Method, Path string
+	// Client, where there is one, is asked for IP, Method and Path in place of
+	// the fields above: by the goroutine that judges, and only where a rule of
+	// the key or a look-up needs them.
+	Client Client
 	// Scopes are all needed.
 	Scopes []string
 	// AnyScopes: one of them is needed, where there are any.
 	AnyScopes []string
 	// Freshness says how old the answer may be.
 	Freshness Freshness
+}
+
+// Client tells of the request that a key came with, for a door to which each
+// answer costs something. What is not known is the zero value; a method may be
+// called more than once.
+type Client interface {
+	IP() netip.Addr
+	Method() string
+	Path() string
+}
+
+// ClientIP returns the client's address; the zero value where it is not known.
+func (r *Request) ClientIP() netip.Addr {
+	if r.Client != nil {
+		return r.Client.IP()
+	}
+	return r.IP
+}
+
+func (r *Request) method() string {
+	if r.Client != nil {
+		return r.Client.Method()
+	}
+	return r.Method
+}
+
+func (r *Request) path() string {
+	if r.Client != nil {
+		return r.Client.Path()
+	}
+	return r.Path
 }
 
 // Freshness says how fresh the record behind an answer must be.
@@ -84,11 +119,11 @@ func Decide(now Instant, r *Record, req *Request) Code {
 		return plan
 	case req.Environment != AnyEnvironment && req.Environment != k.Environment:
 		return EnvironmentMismatch
-	case !k.ipAllowed(req.IP):
+	case !k.ipAllowed(req):
 		return IPNotAllowed
-	case !k.methodAllowed(req.Method):
+	case !k.methodAllowed(req):
 		return MethodNotAllowed
-	case !k.pathAllowed(req.Path):
+	case !k.pathAllowed(req):
 		return PathNotAllowed
 	case r.MissingScope(req) != "":
 		return InsufficientScope

@@ -1,17 +1,18 @@
 package apikey
 
 import (
-	"net/netip"
+	"strconv"
 	"strings"
 )
 
 // ipAllowed judges the client's address: a denied network wins, and where some
 // networks are allowed no other is. A key with address rules is refused where
 // the address is not known.
-func (k *Key) ipAllowed(ip netip.Addr) bool {
+func (k *Key) ipAllowed(req *Request) bool {
 	if k.AllowCIDRs.Empty() && k.DenyCIDRs.Empty() {
 		return true
 	}
+	ip := req.ClientIP()
 	if !ip.IsValid() || k.DenyCIDRs.Contains(ip) {
 		return false
 	}
@@ -20,10 +21,11 @@ func (k *Key) ipAllowed(ip netip.Addr) bool {
 
 // methodAllowed compares HTTP methods exactly (RFC 9110: they are
 // case-sensitive). An unknown method is not allowed where there is a rule.
-func (k *Key) methodAllowed(method string) bool {
+func (k *Key) methodAllowed(req *Request) bool {
 	if k.AllowMethods.Empty() {
 		return true
 	}
+	method := req.method()
 	for m := range k.AllowMethods.All() {
 		if m == method {
 			return true
@@ -33,10 +35,11 @@ func (k *Key) methodAllowed(method string) bool {
 }
 
 // pathAllowed matches the request's path with each pattern.
-func (k *Key) pathAllowed(path string) bool {
+func (k *Key) pathAllowed(req *Request) bool {
 	if k.AllowPaths.Empty() {
 		return true
 	}
+	path := req.path()
 	if !plainPath(path) {
 		return false
 	}
@@ -66,31 +69,37 @@ func PathMatches(pattern, path string) bool {
 }
 
 // plainPath refuses what an upstream may read as another path than the one
-// that is matched here: dot segments, empty segments, backslashes, encoded
-// dots, slashes, backslashes and NUL, and anything that does not start with "/".
+// that is matched here: dot segments (also before a path parameter, which some
+// servers cut off), empty segments, backslashes, spaces and controls, encodings
+// that hide one of these, and anything that does not start with "/" or has a
+// query or fragment.
 func plainPath(path string) bool {
-	if path == "" || path[0] != '/' || strings.ContainsAny(path, "\\\x00") || strings.Contains(path, "//") {
+	if path == "" || path[0] != '/' || strings.ContainsAny(path, "\\?#") || strings.Contains(path, "//") {
 		return false
 	}
 	for rest := path; rest != ""; {
 		var segment string
 		segment, rest, _ = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-		if segment == "." || segment == ".." {
+		name, _, parameters := strings.Cut(segment, ";")
+		if name == "." || name == ".." || name == "" && parameters {
 			return false
 		}
 	}
-	for rest := path; ; {
-		i := strings.IndexByte(rest, '%')
-		if i < 0 {
-			return true
-		}
-		if len(rest) < i+3 {
+	for i := range len(path) {
+		if path[i] <= ' ' || path[i] == 0x7f || path[i] == '%' && !plainEscape(path[i+1:]) {
 			return false
 		}
-		switch strings.ToLower(rest[i+1 : i+3]) {
-		case "2e", "2f", "5c", "00", "25":
-			return false
-		}
-		rest = rest[i+3:]
 	}
+	return true
+}
+
+// plainEscape reports whether the two digits behind a "%" stand for a byte that
+// means itself: no control, space, "%", ".", "/", ";" or "\", and no 0xC0 or
+// 0xC1, which only begin overlong forms of these.
+func plainEscape(rest string) bool {
+	if len(rest) < 2 {
+		return false
+	}
+	n, err := strconv.ParseUint(rest[:2], 16, 8)
+	return err == nil && n > ' ' && n != 0x7f && n != 0xc0 && n != 0xc1 && !strings.ContainsRune("%./;\\", rune(n))
 }

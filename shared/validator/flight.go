@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -75,14 +76,14 @@ func (f *flights) close() <-chan struct{} {
 
 // join returns the flight of the request's fingerprint. Where there is none it
 // starts one, own, at the cost of the client's network; a nil flight is refused.
-func (v *Validator) join(ctx context.Context, req *apikey.Request) (f *flight, own bool, no refusal) {
+func (v *Validator) join(ctx context.Context, req *apikey.Request, client netip.Addr) (f *flight, own bool, no refusal) {
 	shard := &v.flights.shards[req.Fingerprint[0]%flightShards]
 	shard.Lock()
 	defer shard.Unlock()
 	if f = shard.byPrint[req.Fingerprint]; f != nil {
 		return f, false, refusal{}
 	}
-	f = &flight{pays: v.budget.bucket(req.IP), refund: req.Freshness != apikey.Recent}
+	f = &flight{pays: v.budget.bucket(client), refund: req.Freshness != apikey.Recent}
 	if wait := v.budget.wait(f.pays, v.clock()); wait > 0 {
 		return nil, false, refusal{byBudget, wait}
 	}

@@ -77,8 +77,9 @@ func (v *Validator) lookUp(ctx context.Context, req *apikey.Request, verdict *ap
 	defer patience.Stop()
 
 	share := req.Freshness < apikey.Now
+	client := req.ClientIP() // before any lock: a door may have to ask for it
 	for n := range attempts {
-		f, own, no := v.join(ctx, req)
+		f, own, no := v.join(ctx, req, client)
 		if f == nil {
 			return no
 		}
