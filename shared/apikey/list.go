@@ -98,7 +98,7 @@ const cidrLen = 17
 // is the empty list.
 type CIDRs struct{ packed string }
 
-// NewCIDRs packs the networks. IPv4 and IPv4-mapped IPv6 networks are the same.
+// NewCIDRs packs the networks, which must be valid. IPv4 and IPv4-mapped IPv6 networks are the same.
 func NewCIDRs(networks ...netip.Prefix) CIDRs {
 	b := make([]byte, 0, len(networks)*cidrLen)
 	for _, n := range networks {
@@ -116,14 +116,17 @@ func NewCIDRs(networks ...netip.Prefix) CIDRs {
 func (l CIDRs) Empty() bool { return l.packed == "" }
 
 // Contains reports whether an address lies in one of the networks. The zero
-// address lies in none.
+// address lies in none, an IPv4 address in none of IPv6, "::/0" included.
 func (l CIDRs) Contains(ip netip.Addr) bool {
 	if !ip.IsValid() {
 		return false
 	}
-	addr := ip.As16()
+	addr, least := ip.As16(), byte(0)
+	if ip.Is4() || ip.Is4In6() {
+		least = 96 // shorter ones reach beyond ::ffff:0:0/96
+	}
 	for rest := l.packed; len(rest) >= cidrLen; rest = rest[cidrLen:] {
-		if samePrefix(rest[1:cidrLen], &addr, int(rest[0])) {
+		if rest[0] >= least && samePrefix(rest[1:cidrLen], &addr, int(rest[0])) {
 			return true
 		}
 	}

@@ -10,12 +10,17 @@ import (
 // Microseconds are what PostgreSQL keeps.
 type Instant int64
 
-// InstantOf returns the moment of t, or none where t is zero.
+// InstantOf returns the moment of t, or none where t is zero. The Unix epoch
+// itself, which would be none, counts as the microsecond after it: a key that
+// expired then must not become one that never does.
 func InstantOf(t time.Time) Instant {
 	if t.IsZero() {
 		return 0
 	}
-	return Instant(t.UnixMicro())
+	if micro := t.UnixMicro(); micro != 0 {
+		return Instant(micro)
+	}
+	return 1
 }
 
 // InstantOfPtr returns the moment that t points to, or none where it is nil.
