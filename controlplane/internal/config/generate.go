@@ -53,7 +53,7 @@ func (c *Config) ensure(name string, generate func() string) (string, error) {
 	path := filepath.Join(c.DataDir, name)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
+		if err := os.MkdirAll(c.DataDir, 0o755); err != nil { //nolint:gosec // see above: its files have their own modes
 			return "", fmt.Errorf("making the data directory: %w", err)
 		}
 		if err := createOnce(path, generate()+"\n"); err != nil {

@@ -13,16 +13,10 @@ import (
 // MaxBody is the largest body that is read, in bytes.
 const MaxBody = 1 << 20
 
-// ReadJSON reads a request's body and answers for its form: JSON by its
-// Content-Type, at most MaxBody, there at all, and what CheckJSON accepts.
+// ReadJSON reads a request's body and answers for its form: what ReadBody and
+// CheckJSON accept.
 func ReadJSON(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
-	if !hasBody(r) {
-		return nil, NewProblem(CodeNoBody)
-	}
-	data, p := readBody(w, r)
-	if p == nil && len(data) == 0 {
-		p = NewProblem(CodeNoBody)
-	}
+	data, p := ReadBody(w, r)
 	if p == nil {
 		p = CheckJSON(data)
 	}
@@ -30,6 +24,19 @@ func ReadJSON(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
 		return nil, p
 	}
 	return data, nil
+}
+
+// ReadBody reads a request's body: JSON by its Content-Type, at most MaxBody,
+// and there at all. It does not look into it.
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
+	if !hasBody(r) {
+		return nil, NewProblem(CodeNoBody)
+	}
+	data, p := readBody(w, r)
+	if p == nil && len(data) == 0 {
+		p = NewProblem(CodeNoBody)
+	}
+	return data, p
 }
 
 // GuardJSON lets a request through to next only where its body is what ReadJSON
@@ -67,8 +74,11 @@ func (m GuardedMux) HandleFunc(pattern string, handler func(http.ResponseWriter,
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
-// readBody reads at most MaxBody of JSON. It grows with what arrives, never by
-// what Content-Length promises.
+// firstRead is the most room that is made before anything has arrived: the room
+// grows with what comes, never by what Content-Length promises.
+const firstRead = 8 << 10
+
+// readBody reads at most MaxBody of JSON.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
 	if r.ContentLength > MaxBody {
 		w.Header().Set("Connection", "close") // the rest is not worth reading
@@ -77,7 +87,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
 	if !jsonType(r.Header["Content-Type"]) {
 		return nil, NewProblem(CodeMediaType)
 	}
-	data := make([]byte, 0, min(max(r.ContentLength+1, 512), 8<<10))
+	room := int64(512) // where the length is not told
+	if r.ContentLength > 0 {
+		room = min(r.ContentLength+1, firstRead) // one more, to see the end without growing
+	}
+	data := make([]byte, 0, room)
 	for {
 		n, err := r.Body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
-	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/problem"
 )
 
 // Code is an error code as clients see it, of whatever origin: a verdict, a
@@ -57,50 +57,19 @@ var byCode = func() map[Code]Entry {
 	return m
 }()
 
-func verdict(c apikey.Code, title, detail, fix string) Entry {
-	return Entry{Code: Code(c.String()), Status: c.Status(), Title: title, Detail: detail, Fix: fix}
+// verdicts are the entries that both programs refuse keys with.
+func verdicts() (all []Entry) {
+	for _, e := range problem.Entries() {
+		all = append(all, Entry{Code: Code(e.Code.String()), Status: e.Code.Status(), Title: e.Title, Detail: e.Detail, Fix: e.Fix})
+	}
+	return all
 }
 
 func faulty(c fault.Code, status int, title, detail, fix string) Entry {
 	return Entry{Code: Code(c), Status: status, Title: title, Detail: detail, Fix: fix}
 }
 
-var catalogue = []Entry{
-	verdict(apikey.MissingCredential, "No key", "The request carries no key.",
-		"Send the key: as auth_key in the body of POST /v1/auth, elsewhere as Authorization: Bearer."),
-	verdict(apikey.Malformed, "Not a key", "What was sent cannot be a key: its prefix, length, alphabet or checksum is wrong.",
-		"Copy the whole key again; a character is missing, added or changed."),
-	verdict(apikey.KeyNotFound, "Unknown key", "There is no such key here, or it is a key of another kind.",
-		"Check that the key belongs to this installation and was not deleted."),
-	verdict(apikey.Revoked, "Key revoked", "The key was revoked and opens nothing any more.",
-		"Ask for a new key."),
-	verdict(apikey.Retired, "Key retired", "The key was rotated, and the time in which the old one still works is over.",
-		"Use the key that replaced it."),
-	verdict(apikey.Disabled, "Key disabled", "The key is switched off for now.",
-		"Ask an operator to enable it."),
-	verdict(apikey.NotYetValid, "Key not yet valid", "The key's first moment lies in the future.",
-		"Wait until then, or ask an operator to change not_before."),
-	verdict(apikey.Expired, "Key expired", "The key's time is over.",
-		"Ask for a new key, or for a later expires_at."),
-	verdict(apikey.TrialEnded, "Trial ended", "The trial of the key's subscription is over.",
-		"Move the subscription to a plan."),
-	verdict(apikey.OwnerDisabled, "Owner disabled", "The user who owns the key is disabled, and with it all its keys.",
-		"Ask an operator to enable the user."),
-	verdict(apikey.PlanInactive, "Plan not active", "The subscription behind the key is paused or has ended.",
-		"Resume or renew the subscription."),
-	verdict(apikey.EnvironmentMismatch, "Wrong environment", "A test key was used where a live one is needed, or the reverse.",
-		"Use a key of the other environment."),
-	verdict(apikey.IPNotAllowed, "Address not allowed", "The key may not be used from this client address.",
-		"Call from an allowed network, or ask an operator to change the key's networks."),
-	verdict(apikey.MethodNotAllowed, "Method not allowed for this key", "The key may not be used with this HTTP method.",
-		"Use an allowed method, or ask an operator to change the key's methods."),
-	verdict(apikey.PathNotAllowed, "Path not allowed for this key", "The key may not be used for this path.",
-		"Use an allowed path, or ask an operator to change the key's paths."),
-	verdict(apikey.InsufficientScope, "Scope missing", "The key lacks a scope that this request needs.",
-		"Use a key that has the scope, or ask an operator to grant it."),
-	verdict(apikey.Undecided, "Not decided", "The key could not be judged now. It was neither accepted nor refused.",
-		"Try again after the time in Retry-After."),
-
+var catalogue = append(verdicts(), []Entry{
 	faulty(fault.CodeInternal, http.StatusInternalServerError, "Internal error", "Something went wrong here. The cause is in the server's log under this request id.",
 		"Try again; if it stays, report the request id to the operator."),
 	faulty(fault.CodeInvalid, http.StatusUnprocessableEntity, "Value not acceptable", "The request is well-formed, but a value in it breaks a rule.",
@@ -139,4 +108,4 @@ var catalogue = []Entry{
 		"Use one of the methods in the Allow header."},
 	{CodeOverloaded, http.StatusServiceUnavailable, "Overloaded", "Too many requests are in work; this one was not begun.",
 		"Try again after the time in Retry-After."},
-}
+}...)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -35,8 +34,7 @@ func Chain(mux *http.ServeMux, o Options) http.Handler {
 	var h http.Handler = mux
 	for _, wrap := range slices.Backward([]func(http.Handler, *Options) http.Handler{
 		begin,
-		logged,
-		measured,
+		observed,
 		recovered,
 		secured,
 		crossOrigin,
@@ -51,11 +49,11 @@ func Chain(mux *http.ServeMux, o Options) http.Handler {
 // it and the response that it watches.
 func begin(next http.Handler, o *Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{settings: o}
+		x := &exchange{Context: r.Context(), settings: o}
 		var fromProxy bool
 		x.client, fromProxy = clientOf(r, o.TrustedProxies)
 		x.id = requestID(r, fromProxy)
-		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		r = r.WithContext(x)
 		x.response = response{ResponseWriter: w, request: r}
 		w.Header()["X-Request-Id"] = []string{x.id}
 		next.ServeHTTP(&x.response, r)
@@ -116,20 +114,18 @@ func recovered(next http.Handler, _ *Options) http.Handler {
 // The values are shared by all responses: net/http only reads them, and a
 // handler that wants another replaces the slice.
 var (
-	nosniff    = []string{"nosniff"}
-	noReferrer = []string{"no-referrer"}
-	denyFrames = []string{"DENY"}
-	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	nosniff   = []string{"nosniff"}
+	noContent = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 
-// secured sets what keeps a browser from making more of an answer than it is.
+// secured sets what keeps a browser from making more of an answer than it is;
+// frame-ancestors stands for X-Frame-Options, which it obsoletes. Pages add what
+// means something for pages alone.
 // A page that needs scripts sets a Content-Security-Policy of its own.
 func secured(next http.Handler, _ *Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["X-Content-Type-Options"] = nosniff
-		h["Referrer-Policy"] = noReferrer
-		h["X-Frame-Options"] = denyFrames
 		h["Content-Security-Policy"] = noContent
 		next.ServeHTTP(w, r)
 	})

@@ -1,7 +1,7 @@
 // Package web is what the HTTP adapters share: problem details, the chain that
 // every request passes, the guard of JSON bodies, who calls and from where.
 //
-//	request ──Chain──► begin · log · measure · recover · secure · cors · bound ──► mux ──► adapter
+//	request ──Chain──► begin · observe · recover · secure · cors · bound ──► mux ──► adapter
 //	                     └ one exchange in the context: id, client address, Line, settings
 //
 // It owns the catalogue of error codes (code, status, title, explanation, fix):

@@ -10,16 +10,26 @@ import (
 
 // exchange is what is known of one request and its response. There is one per
 // request, made by begin; only the goroutine that serves the request uses it.
-// One context value for everything keeps the chain at one copy of the request.
+// It is itself the request's context, for what hands down many values one by one
+// would copy the request as often.
 type exchange struct {
-	settings *Options
-	id       string
-	client   netip.Addr
-	line     Line
-	response response
+	context.Context // the connection's
+	settings        *Options
+	id              string
+	client          netip.Addr
+	line            Line
+	response        response
 }
 
 type exchangeKey struct{}
+
+// Value finds the exchange, and else what the connection's context holds.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
 
 // noSettings are those of a context outside the chain, as in the test of one
 // handler.

@@ -60,8 +60,10 @@ func walk(data []byte) *Problem {
 	for {
 		token, err := d.ReadToken()
 		switch {
+		case errors.Is(err, io.EOF):
+			return nil
 		case err != nil:
-			return nil // the end: the text was checked
+			return syntax(err) // not reached: the text was checked
 		case d.StackDepth() > maxDepth:
 			return tooDeep()
 		case token.Kind() == '"' && strings.Contains(token.String(), "\x00"):
@@ -74,11 +76,13 @@ func tooDeep() *Problem {
 	return NewProblem(CodeMalformed).At(bodyAt(""), fmt.Sprintf("it is nested deeper than %d levels", maxDepth))
 }
 
+var strict = json.RejectUnknownMembers(true)
+
 // DecodeJSON decodes data, which CheckJSON accepted, into the struct that v
 // points to. Names match exactly. A member that the struct does not know and a
 // value of another type are INVALID_VALUE, named by place.
 func DecodeJSON(data []byte, v any) *Problem {
-	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(data, v, strict)
 	if err == nil {
 		return nil
 	}

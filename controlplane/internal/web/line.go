@@ -27,28 +27,31 @@ func LineOf(ctx context.Context) *Line { return &exchangeOf(ctx).line }
 // Add adds fields of a handler's own.
 func (l *Line) Add(attrs ...slog.Attr) { l.attrs = append(l.attrs, attrs...) }
 
-// logged writes the line of every request but probes.
-func logged(next http.Handler, o *Options) http.Handler {
+// observed measures every request, and writes the line of every one but probes.
+func observed(next http.Handler, o *Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if probe(r) {
-			next.ServeHTTP(w, r)
-			return
-		}
 		start := o.Now()
 		x := exchangeOf(r.Context())
-		defer func() { x.write(r, o.Now().Sub(start)) }() // also when the connection is aborted
+		defer func() { // also when the connection is aborted
+			end := o.Now()
+			took := end.Sub(start)
+			o.Metrics.observe(r, x.response.status, took)
+			if !probe(r) {
+				x.write(r, end, took)
+			}
+		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (x *exchange) write(r *http.Request, took time.Duration) {
+func (x *exchange) write(r *http.Request, end time.Time, took time.Duration) {
 	l := &x.line
 	level := slog.LevelInfo
 	if l.Cause != nil || x.response.status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	log := x.settings.Log
-	if !log.Enabled(r.Context(), level) {
+	log := x.settings.Log.Handler()
+	if !log.Enabled(x, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 12)
@@ -69,7 +72,12 @@ func (x *exchange) write(r *http.Request, took time.Duration) {
 	if l.Cause != nil {
 		attrs = append(attrs, slog.String("cause", l.Cause.Error()))
 	}
-	log.LogAttrs(r.Context(), level, "request", append(attrs, l.attrs...)...)
+	// The record is made by hand because Logger would walk the stack for a source
+	// line that is always this one.
+	record := slog.NewRecord(end, level, "request", 0)
+	record.AddAttrs(attrs...)
+	record.AddAttrs(l.attrs...)
+	_ = log.Handle(x, record) // where the log itself fails there is nobody to tell
 }
 
 // methodLabel returns the method where it is one of the known ones: clients may

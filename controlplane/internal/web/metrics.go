@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -23,18 +24,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 
 var statusClasses = [...]string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
-// measured observes every request, probes too.
-func measured(next http.Handler, o *Options) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := o.Now()
-		x := exchangeOf(r.Context())
-		defer func() {
-			class := statusClasses[0]
-			if i := x.response.status / 100; i < len(statusClasses) {
-				class = statusClasses[i]
-			}
-			o.Metrics.duration.WithLabelValues(routeLabel(r), methodLabel(r.Method), class).Observe(o.Now().Sub(start).Seconds())
-		}()
-		next.ServeHTTP(w, r)
-	})
+func (m *Metrics) observe(r *http.Request, status int, took time.Duration) {
+	class := statusClasses[0]
+	if i := status / 100; i < len(statusClasses) {
+		class = statusClasses[i]
+	}
+	m.duration.WithLabelValues(routeLabel(r), methodLabel(r.Method), class).Observe(took.Seconds())
 }

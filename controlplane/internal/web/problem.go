@@ -91,7 +91,7 @@ func ProblemOf(err error) *Problem {
 		p.Fix = f.Fix
 	}
 	for _, field := range f.Fields {
-		p.At(field.Location, field.Message)
+		p.Errors = append(p.Errors, FieldError(field))
 	}
 	if f.Unwrap() != nil {
 		p.cause = err
@@ -100,9 +100,9 @@ func ProblemOf(err error) *Problem {
 }
 
 // Finish fills in what depends on the request (type, request id), gives the
-// wide line its code and cause, and returns p. WriteProblem does it by itself;
-// an adapter that lets huma write the body calls it first.
-func (p *Problem) Finish(ctx context.Context) *Problem {
+// wide line its code and cause. WriteProblem does it by itself; an adapter that
+// lets huma write the body calls it first.
+func (p *Problem) Finish(ctx context.Context) {
 	x := exchangeOf(ctx)
 	p.Type = x.settings.PublicURL + "/docs/errors/" + p.Code.Slug()
 	p.RequestID = x.id
@@ -110,7 +110,6 @@ func (p *Problem) Finish(ctx context.Context) *Problem {
 	if p.cause != nil {
 		x.line.Cause = p.cause
 	}
-	return p
 }
 
 // WriteProblem answers with a problem.

@@ -1,0 +1,44 @@
+package doors
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// Judge decides about one credential whose shape is right. It is safe for
+// concurrent use, reads the request until it returns, and answers Undecided
+// where it cannot decide.
+type Judge interface {
+	Validate(ctx context.Context, r *apikey.Request) apikey.Verdict
+}
+
+// Options are what the doors need.
+type Options struct {
+	Judge    Judge
+	Prefixes apikey.Prefixes // that this installation issues or has issued
+	Registry prometheus.Registerer
+}
+
+// Register adds the doors to a mux.
+func Register(mux *http.ServeMux, o Options) {
+	mux.Handle("POST "+authPath, newAuth(o))
+}
+
+const authPath = "/v1/auth"
+
+func newAuth(o Options) *auth {
+	shapeless := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "latchkey_door_shapeless_total",
+		Help: "Credentials refused at a door by their shape alone, without any look-up.",
+	}, []string{"code"})
+	o.Registry.MustRegister(shapeless)
+	return &auth{
+		judge: o.Judge, prefixes: o.Prefixes,
+		missing:   shapeless.WithLabelValues(apikey.MissingCredential.String()),
+		malformed: shapeless.WithLabelValues(apikey.Malformed.String()),
+	}
+}

@@ -1,0 +1,76 @@
+package doors
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/web"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// onBehalf reports whether the caller may speak for another client: its
+// Authorization header holds a good management key with auth:on-behalf. Without
+// the header it may not, which is no fault; a header that is there must be good,
+// or a mistaken service would be judged by its own address without noticing.
+func (a *auth) onBehalf(w http.ResponseWriter, r *http.Request) (bool, *web.Problem) {
+	token, state := web.BearerToken(r)
+	switch state {
+	case web.BearerMissing:
+		return false, nil
+	case web.BearerRepeated:
+		return false, web.NewProblem(web.CodeMalformed).At("header.Authorization", "want it once")
+	case web.BearerMalformed:
+		return false, badCaller(w, "The Authorization header is not Bearer with a management key.")
+	}
+	parsed, ok := a.prefixes.Parse(token)
+	if !ok || parsed.Kind != apikey.KindManagement {
+		return false, badCaller(w, "The credential in the Authorization header is not a management key.")
+	}
+	verdict := a.judge.Validate(r.Context(), &apikey.Request{
+		Fingerprint: parsed.Fingerprint, Kind: apikey.KindManagement,
+		IP: web.ClientAddr(r), Method: r.Method, Path: r.URL.EscapedPath(),
+	})
+	if verdict.Code != apikey.Valid {
+		return false, refusedCaller(w, &verdict)
+	}
+	caller := access.CallerOf(&verdict.Record)
+	web.LineOf(r.Context()).Caller = string(caller.Actor.Kind) + ":" + caller.Actor.ID
+	if err := caller.Require(access.OnBehalf); err != nil {
+		w.Header().Set("Www-Authenticate", web.Challenge+`, error="insufficient_scope", scope="`+string(access.OnBehalf)+`"`)
+		return false, web.ProblemOf(err)
+	}
+	return true, nil
+}
+
+// refusedCaller tells why the management key did not do. Its code is never a
+// verdict's, which would read as one about the key in the body.
+func refusedCaller(w http.ResponseWriter, v *apikey.Verdict) *web.Problem {
+	switch v.Code.Status() {
+	case http.StatusUnauthorized:
+		return badCaller(w, "The management key in the Authorization header is not good: "+v.Code.String()+".")
+	case http.StatusForbidden:
+		p := web.NewProblem(web.Code(fault.CodeForbidden))
+		p.Detail = "The management key in the Authorization header may not be used here: " + v.Code.String() + "."
+		return p
+	}
+	setRetryAfter(w, v.RetryAfter)
+	p := web.NewProblem(web.Code(fault.CodeUnavailable))
+	p.Detail = "The management key in the Authorization header could not be judged now."
+	return p
+}
+
+func badCaller(w http.ResponseWriter, detail string) *web.Problem {
+	w.Header().Set("Www-Authenticate", web.Challenge+`, error="invalid_token"`)
+	p := web.NewProblem(web.Code(fault.CodeUnauthorized))
+	p.Detail, p.Fix = detail, "Send Authorization: Bearer with a management key that has auth:on-behalf, or no such header."
+	return p
+}
+
+// setRetryAfter writes whole seconds, rounded up, at least one.
+func setRetryAfter(w http.ResponseWriter, wait time.Duration) {
+	seconds := max(1, int((wait+time.Second-1)/time.Second))
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+}

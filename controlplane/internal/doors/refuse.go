@@ -1,0 +1,93 @@
+package doors
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/web"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// refusal is a verdict that is not Valid, and what was asked.
+type refusal struct {
+	verdict  *apikey.Verdict
+	request  *apikey.Request
+	onBehalf bool
+}
+
+// AuthRefusal is the body of a refusal: a problem, and the subscription where
+// the key is known.
+type AuthRefusal struct {
+	*web.Problem
+	Subscription *AuthSubscription `json:"subscription,omitempty" doc:"The subscription behind the key, where the key is known and has one."`
+}
+
+// refuse answers with the verdict's code and status.
+func refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
+	p := web.NewProblem(web.Code(f.verdict.Code.String()))
+	if detail := f.detail(); detail != "" {
+		p.Detail = detail
+	}
+	if challenge := f.challenge(); challenge != "" {
+		w.Header().Set("Www-Authenticate", challenge)
+	}
+	if f.verdict.Code == apikey.Undecided {
+		setRetryAfter(w, f.verdict.RetryAfter)
+	}
+	p.Finish(r.Context())
+	web.WriteProblemBody(w, p, AuthRefusal{Problem: p, Subscription: viewSubscription(&f.verdict.Record.Subscription)})
+}
+
+// detail says more than the catalogue where more is known. It names what was
+// asked for, never what the key is or holds.
+func (f *refusal) detail() string {
+	switch f.verdict.Code {
+	case apikey.InsufficientScope:
+		return "The key lacks the scope " + f.verdict.MissingScope + "."
+	case apikey.IPNotAllowed:
+		if f.onBehalf {
+			if !f.request.IP.IsValid() {
+				return "The key has rules about the client's address, and client_ip was not sent."
+			}
+			return ""
+		}
+		return "The key may not be used from the address of this connection; " + needsOnBehalf("client_ip")
+	case apikey.MethodNotAllowed:
+		if f.onBehalf && f.request.Method != "" {
+			return ""
+		}
+		return "The key has rules about the HTTP method, and none is known; " + needsOnBehalf("method")
+	case apikey.PathNotAllowed:
+		if f.onBehalf && f.request.Path != "" {
+			return ""
+		}
+		return "The key has rules about the path, and none is known; " + needsOnBehalf("path")
+	}
+	return ""
+}
+
+func needsOnBehalf(member string) string {
+	return member + " is believed only from a caller whose management key has " + string(access.OnBehalf) + "."
+}
+
+// challenge is WWW-Authenticate by RFC 6750, section 3: without an error where
+// no credential was sent, invalid_token with the other 401s, and with a missing
+// scope the scopes that were needed.
+func (f *refusal) challenge() string {
+	code := f.verdict.Code
+	switch {
+	case code == apikey.MissingCredential:
+		return web.Challenge
+	case code.Status() == http.StatusUnauthorized:
+		return web.Challenge + `, error="invalid_token"`
+	case code == apikey.InsufficientScope:
+		scopes := f.request.Scopes
+		if !slices.Contains(scopes, f.verdict.MissingScope) {
+			scopes = append(slices.Clone(scopes), f.verdict.MissingScope)
+		}
+		return web.Challenge + `, error="insufficient_scope", scope="` + strings.Join(scopes, " ") + `"`
+	}
+	return ""
+}
