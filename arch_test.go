@@ -26,6 +26,7 @@ const (
 var sharedRooms = map[string][]string{
 	"shared/ratelimit": {},
 	"shared/apikey":    {"shared/ratelimit"},
+	"shared/problem":   {"shared/apikey"},
 	"shared/meter":     {"shared/ratelimit", "shared/apikey"},
 	"shared/validator": {"shared/ratelimit", "shared/apikey", "shared/meter"},
 	"shared/wire":      {"shared/ratelimit", "shared/apikey", "shared/meter"},
@@ -138,7 +139,7 @@ func mayImport(room string) (allowed []string, known bool) {
 	}
 	switch {
 	case within(room, "plugin"):
-		return []string{"shared/edge", "shared/validator", "shared/apikey", "shared/ratelimit", "plugin"}, true
+		return []string{"shared/edge", "shared/validator", "shared/problem", "shared/apikey", "shared/ratelimit", "plugin"}, true
 	case within(room, "migrations"), within(room, "dashboard"), within(room, "kong"):
 		return nil, true
 	case room == "controlplane":
@@ -148,7 +149,7 @@ func mayImport(room string) (allowed []string, known bool) {
 	if !ok {
 		return nil, false
 	}
-	allowed = []string{"shared/ratelimit", "shared/apikey", "shared/meter", "shared/validator", "shared/wire"}
+	allowed = []string{"shared/ratelimit", "shared/apikey", "shared/problem", "shared/meter", "shared/validator", "shared/wire"}
 	if isDomain(room) {
 		for _, line := range domains {
 			if slices.Contains(line, name) {

@@ -69,6 +69,7 @@ func faulty(c fault.Code, status int, title, detail, fix string) Entry {
 	return Entry{Code: Code(c), Status: status, Title: title, Detail: detail, Fix: fix}
 }
 
+// catalogue's first entries, those of the verdicts, are in shared/problem.
 var catalogue = append(verdicts(), []Entry{
 	faulty(fault.CodeInternal, http.StatusInternalServerError, "Internal error", "Something went wrong here. The cause is in the server's log under this request id.",
 		"Try again; if it stays, report the request id to the operator."),
