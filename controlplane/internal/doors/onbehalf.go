@@ -2,13 +2,12 @@ package doors
 
 import (
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/problem"
 )
 
 // onBehalf reports whether the caller may speak for another client: its
@@ -56,7 +55,7 @@ func refusedCaller(w http.ResponseWriter, v *apikey.Verdict) *web.Problem {
 		p.Detail = "The management key in the Authorization header may not be used here: " + v.Code.String() + "."
 		return p
 	}
-	setRetryAfter(w, v.RetryAfter)
+	w.Header().Set("Retry-After", problem.RetryAfter(v.RetryAfter))
 	p := web.NewProblem(web.Code(fault.CodeUnavailable))
 	p.Detail = "The management key in the Authorization header could not be judged now."
 	return p
@@ -67,10 +66,4 @@ func badCaller(w http.ResponseWriter, detail string) *web.Problem {
 	p := web.NewProblem(web.Code(fault.CodeUnauthorized))
 	p.Detail, p.Fix = detail, "Send Authorization: Bearer with a management key that has auth:on-behalf, or no such header."
 	return p
-}
-
-// setRetryAfter writes whole seconds, rounded up, at least one.
-func setRetryAfter(w http.ResponseWriter, wait time.Duration) {
-	seconds := max(1, int((wait+time.Second-1)/time.Second))
-	w.Header().Set("Retry-After", strconv.Itoa(seconds))
 }

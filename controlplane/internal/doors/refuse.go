@@ -2,12 +2,11 @@ package doors
 
 import (
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/problem"
 )
 
 // refusal is a verdict that is not Valid, and what was asked.
@@ -30,11 +29,11 @@ func refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	if detail := f.detail(); detail != "" {
 		p.Detail = detail
 	}
-	if challenge := f.challenge(); challenge != "" {
+	if challenge := problem.Challenge(web.Realm, f.verdict, f.request); challenge != "" {
 		w.Header().Set("Www-Authenticate", challenge)
 	}
 	if f.verdict.Code == apikey.Undecided {
-		setRetryAfter(w, f.verdict.RetryAfter)
+		w.Header().Set("Retry-After", problem.RetryAfter(f.verdict.RetryAfter))
 	}
 	p.Finish(r.Context())
 	web.WriteProblemBody(w, p, AuthRefusal{Problem: p, Subscription: viewSubscription(&f.verdict.Record.Subscription)})
@@ -45,7 +44,7 @@ func refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 func (f *refusal) detail() string {
 	switch f.verdict.Code {
 	case apikey.InsufficientScope:
-		return "The key lacks the scope " + f.verdict.MissingScope + "."
+		return problem.Detail(f.verdict)
 	case apikey.IPNotAllowed:
 		if f.onBehalf {
 			if !f.request.IP.IsValid() {
@@ -70,24 +69,4 @@ func (f *refusal) detail() string {
 
 func needsOnBehalf(member string) string {
 	return member + " is believed only from a caller whose management key has " + string(access.OnBehalf) + "."
-}
-
-// challenge is WWW-Authenticate by RFC 6750, section 3: without an error where
-// no credential was sent, invalid_token with the other 401s, and with a missing
-// scope the scopes that were needed.
-func (f *refusal) challenge() string {
-	code := f.verdict.Code
-	switch {
-	case code == apikey.MissingCredential:
-		return web.Challenge
-	case code.Status() == http.StatusUnauthorized:
-		return web.Challenge + `, error="invalid_token"`
-	case code == apikey.InsufficientScope:
-		scopes := f.request.Scopes
-		if !slices.Contains(scopes, f.verdict.MissingScope) {
-			scopes = append(slices.Clone(scopes), f.verdict.MissingScope)
-		}
-		return web.Challenge + `, error="insufficient_scope", scope="` + strings.Join(scopes, " ") + `"`
-	}
-	return ""
 }

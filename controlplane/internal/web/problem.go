@@ -13,9 +13,12 @@ import (
 // ProblemType is the media type of problems (RFC 9457).
 const ProblemType = "application/problem+json"
 
+// Realm is what the control plane's challenges name.
+const Realm = "latchkey"
+
 // Challenge is the WWW-Authenticate of a request that carried no credential
 // (RFC 6750, section 3: without an error code).
-const Challenge = `Bearer realm="latchkey"`
+const Challenge = `Bearer realm="` + Realm + `"`
 
 // Problem is an answer that is not a success, as RFC 9457 problem details. It
 // is also an error, and has the methods by which huma writes an error of its
