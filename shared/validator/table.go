@@ -43,8 +43,10 @@ func (t *table) apply(c Change) {
 }
 
 func raise(n *atomic.Int64, to int64) {
-	if n.Load() < to { // one writer
-		n.Store(to)
+	for have := n.Load(); have < to; have = n.Load() {
+		if n.CompareAndSwap(have, to) {
+			return
+		}
 	}
 }
 

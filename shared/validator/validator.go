@@ -89,7 +89,7 @@ func fill[T int | float64 | time.Duration](field *T, value T) {
 }
 
 // Validator judges requests. Validate may be called by any number of
-// goroutines; Reset, Apply and Heard by one, at the same time. It is also a
+// goroutines, and so may Apply; Reset and Heard by one, at the same time. It is also a
 // prometheus.Collector.
 type Validator struct {
 	config  Config
@@ -142,8 +142,19 @@ func (v *Validator) Reset(head Head) {
 }
 
 // Apply takes a change in. When it has returned, no Validate that starts later
-// uses what the change forbids.
-func (v *Validator) Apply(c Change) { v.era.Load().table.apply(c) }
+// uses what the change forbids. Unlike the rest of the feed it may be called by
+// any number of goroutines, in any order and more than once for a change: who
+// commits a change itself need not wait to be told of it.
+func (v *Validator) Apply(c Change) {
+	for e := v.era.Load(); ; {
+		e.table.apply(c)
+		now := v.era.Load()
+		if now == e {
+			return
+		}
+		e = now // a Reset came between
+	}
+}
 
 // Heard says that at this moment every change up to head has been applied. A
 // head of another epoch is a Reset first.

@@ -14,6 +14,9 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -67,12 +70,16 @@ type api struct {
 	huma huma.API
 }
 
+// installProblems makes huma answer with our problems. Its hook is a variable of
+// its package, so it is set once for the process.
+var installProblems = sync.OnceFunc(func() { huma.NewErrorWithContext = problemOf })
+
 // New registers every operation on the mux and returns the API, for others to
 // add to its document.
 func New(mux *http.ServeMux, c Config) huma.API {
 	a := &api{Config: c}
 	a.huma = humago.New(routes{mux: mux, guard: a.authenticate}, document(c))
-	huma.NewErrorWithContext = problemOf // a package variable; the value is always the same
+	installProblems()
 	a.registerKeys()
 	a.registerUsers()
 	a.registerPlans()
@@ -110,7 +117,7 @@ func document(c Config) huma.Config {
 	config.CreateHooks = nil // no $schema members, no Link headers
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.RejectUnknownQueryParameters = true
-	config.NoFormatFallback = false
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Info.Description = description
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	if c.PublicURL != "" {
@@ -130,6 +137,18 @@ func document(c Config) huma.Config {
 		},
 	}
 	return config
+}
+
+// schemaName names types for readers of the document: keyView is Key,
+// issueKeyInput's body is IssueKeyRequest.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for _, suffix := range []struct{ ours, theirs string }{{"InputBody", "Request"}, {"OutputBody", "Answer"}, {"View", ""}} {
+		if base, found := strings.CutSuffix(name, suffix.ours); found {
+			return base + suffix.theirs
+		}
+	}
+	return name
 }
 
 func serveDocument(h huma.API, mediaType string, encode func(*huma.OpenAPI) ([]byte, error)) http.HandlerFunc {

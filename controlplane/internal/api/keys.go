@@ -37,7 +37,7 @@ func (a *api) registerKeys() {
 			if err != nil {
 				return nil, err
 			}
-			return a.keyAnswer(a.Services.Keys.Revoke(ctx, caller(ctx), key, keys.Reason(in.Body.Reason)))
+			return a.keyAnswer(a.Services.Keys.Revoke(ctx, caller(ctx), key, in.reason()))
 		})
 	a.registerSwitch("disable", "Disable a key until it is enabled", a.Services.Keys.Disable)
 	a.registerSwitch("enable", "Enable a disabled key", a.Services.Keys.Enable)
@@ -140,7 +140,7 @@ func (a *api) listKeys(ctx context.Context, in *listKeysInput) (*listOutput[keyV
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(in.pageInput, all, a.viewKey, func(k keys.Key) string { return k.ID.String() }), nil
+	return pageOf(in.PageInput, all, a.viewKey, func(k keys.Key) string { return k.ID.String() }), nil
 }
 
 func (a *api) patchKey(ctx context.Context, in *patchKeyInput) (*keyOutput, error) {

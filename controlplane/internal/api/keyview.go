@@ -108,13 +108,21 @@ type patchKeyInput struct {
 
 type revokeKeyInput struct {
 	ID   string `path:"id"`
-	Body struct {
+	Body *struct {
 		Reason string `json:"reason,omitempty" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified"`
-	} `required:"false"`
+	}
+}
+
+// reason is what the body says, if there is one.
+func (in *revokeKeyInput) reason() keys.Reason {
+	if in.Body == nil {
+		return keys.Unspecified
+	}
+	return keys.Reason(in.Body.Reason)
 }
 
 type listKeysInput struct {
-	pageInput
+	PageInput
 	Kind    string `query:"kind" enum:"api,management"`
 	OwnerID string `query:"owner_id" maxLength:"64"`
 	Plan    string `query:"plan" maxLength:"64" doc:"The slug of a plan."`

@@ -138,8 +138,9 @@ func ifMatch(header string) (int64, error) {
 	return version, nil
 }
 
-// pageInput are the query parameters of every list.
-type pageInput struct {
+// PageInput are the query parameters of every list. It is exported because
+// huma fills in only exported embedded structs.
+type PageInput struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before; the first page without."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
 }
@@ -151,7 +152,7 @@ type page[V any] struct {
 }
 
 // pageOf cuts the one that was read beyond the page and makes the cursor.
-func pageOf[D, V any](in pageInput, read []D, view func(D) V, idOf func(D) string) *listOutput[V] {
+func pageOf[D, V any](in PageInput, read []D, view func(D) V, idOf func(D) string) *listOutput[V] {
 	out := &listOutput[V]{Body: page[V]{Data: []V{}}}
 	for i, d := range read {
 		if i == in.Limit {

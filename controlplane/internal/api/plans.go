@@ -59,7 +59,7 @@ type patchPlanInput struct {
 }
 
 type listPlansInput struct {
-	pageInput
+	PageInput
 	Slug string `query:"slug" maxLength:"64"`
 }
 
@@ -82,7 +82,7 @@ func (a *api) registerPlans() {
 			if err != nil {
 				return nil, err
 			}
-			return pageOf(in.pageInput, all, viewPlan, func(p plans.Plan) string { return p.ID.String() }), nil
+			return pageOf(in.PageInput, all, viewPlan, func(p plans.Plan) string { return p.ID.String() }), nil
 		})
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/plans/{id}", "Plans", "get-plan", "Get a plan", access.PlansRead),
 		func(ctx context.Context, in *idInput) (*planOutput, error) {

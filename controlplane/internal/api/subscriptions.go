@@ -67,7 +67,7 @@ type patchSubscriptionInput struct {
 }
 
 type listSubscriptionsInput struct {
-	pageInput
+	PageInput
 	UserID string `query:"user_id" maxLength:"64"`
 	PlanID string `query:"plan_id" maxLength:"64"`
 }
@@ -133,7 +133,7 @@ func (a *api) listSubscriptions(ctx context.Context, in *listSubscriptionsInput)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(in.pageInput, all, viewSubscription, func(s subscriptions.Subscription) string { return s.ID.String() }), nil
+	return pageOf(in.PageInput, all, viewSubscription, func(s subscriptions.Subscription) string { return s.ID.String() }), nil
 }
 
 func (a *api) patchSubscription(ctx context.Context, in *patchSubscriptionInput) (*subscriptionOutput, error) {

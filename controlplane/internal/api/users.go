@@ -82,7 +82,7 @@ type patchUserInput struct {
 }
 
 type listUsersInput struct {
-	pageInput
+	PageInput
 	Username string `query:"username" maxLength:"64"`
 	Role     string `query:"role" enum:"member,viewer,operator,admin,owner"`
 }
@@ -114,7 +114,7 @@ func (a *api) registerUsers() {
 			if err != nil {
 				return nil, err
 			}
-			return pageOf(in.pageInput, all, viewUser, func(u users.User) string { return u.ID.String() }), nil
+			return pageOf(in.PageInput, all, viewUser, func(u users.User) string { return u.ID.String() }), nil
 		})
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users/{id}", "Users", "get-user", "Get a user", access.UsersRead),
 		func(ctx context.Context, in *idInput) (*userOutput, error) {

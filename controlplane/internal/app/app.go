@@ -77,6 +77,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.closing(a.validator.Close)
 	told := newFeed(a.validator, a.Prefixes)
+	hear := told.Apply
+	a.committed.Store(&hear)
 	a.follower = journal.NewFollower(a.DB, a.feedFailed, told)
 	a.registry.MustRegister(a.validator, poolFigures(a.DB), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

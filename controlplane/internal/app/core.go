@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/bootstrap"
@@ -57,6 +58,8 @@ type Core struct {
 	Subscriptions *subscriptions.Service
 	Bootstrap     *bootstrap.Service
 
+	// committed hears of changes that this process makes, once serve has set it.
+	committed atomic.Pointer[func(journal.Change)]
 	// private is the PostgreSQL of one's own, nil with DATABASE_URL.
 	private *pgserver.Server
 	closers []func(context.Context) error
@@ -81,11 +84,19 @@ func OpenCore(ctx context.Context, o Options) (_ *Core, err error) {
 		return nil, err
 	}
 	c.Chain = journal.NewChain(c.Config.Key("audit chain"))
-	if c.DB, err = postgres.Open(ctx, postgres.Options{DSN: c.DSN, Chain: c.Chain, MaxConns: maxConns}); err != nil {
+	if c.DB, err = postgres.Open(ctx, postgres.Options{DSN: c.DSN, Chain: c.Chain, MaxConns: maxConns, Committed: c.tell}); err != nil {
 		return nil, err
 	}
 	c.closing(func(context.Context) error { c.DB.Close(); return nil })
 	return c, c.domains(ctx, o.Now)
+}
+
+// tell passes a change of one's own on at once: who was answered that a key is
+// revoked must not be let in by this replica a moment later.
+func (c *Core) tell(change journal.Change) {
+	if hear := c.committed.Load(); hear != nil {
+		(*hear)(change)
+	}
 }
 
 // maxConns bounds the pool of one replica.

@@ -38,6 +38,7 @@ type DB struct {
 	bun   *bun.DB
 	chain *journal.Chain
 	dsn   *pgx.ConnConfig
+	told  func(journal.Change)
 }
 
 // Options say how a DB is opened.
@@ -46,6 +47,10 @@ type Options struct {
 	Chain *journal.Chain // seals audit rows
 	// MaxConns bounds the pool; 0 is pgxpool's default, at least 4.
 	MaxConns int32
+	// Committed is told of every change that this process committed, before the
+	// store's method returns; it may be nil. Others hear of it by NOTIFY, and
+	// this process once more.
+	Committed func(journal.Change)
 }
 
 // Open makes the pool. It does not wait for the server: the first use does.
@@ -65,8 +70,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
+	if o.Committed == nil {
+		o.Committed = func(journal.Change) {}
+	}
 	return &DB{
-		pool: pool, chain: o.Chain, dsn: config.ConnConfig.Copy(),
+		pool: pool, chain: o.Chain, dsn: config.ConnConfig.Copy(), told: o.Committed,
 		bun: bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New()),
 	}, nil
 }
@@ -105,6 +113,7 @@ func (db *DB) Stat() *pgxpool.Stat { return db.pool.Stat() }
 // change runs write in a transaction and appends the entries that it returns as
 // the last thing before the commit. Where there is no entry nothing is written.
 func (db *DB) change(ctx context.Context, write func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error)) error {
+	var changes []journal.Change
 	err := db.bun.RunInTx(ctx, &sql.TxOptions{}, func(ctx context.Context, tx bun.Tx) error {
 		entries, err := write(ctx, tx)
 		if err != nil {
@@ -113,8 +122,14 @@ func (db *DB) change(ctx context.Context, write func(ctx context.Context, tx bun
 		if len(entries) == 0 {
 			return errNothing
 		}
-		return db.appendEntries(ctx, tx, entries)
+		changes, err = db.appendEntries(ctx, tx, entries)
+		return err
 	})
+	if err == nil {
+		for _, c := range changes {
+			db.told(c)
+		}
+	}
 	return translate(err)
 }
 

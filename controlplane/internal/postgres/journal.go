@@ -38,8 +38,8 @@ WITH audit AS (
 )
 SELECT pg_notify('` + channel + `', '') FROM (SELECT FROM change LIMIT 1) AS any_change`
 
-// auditColumns gather rows of audit_events and changes by column.
-type auditColumns struct {
+// columns gathers rows of audit_events and changes by column.
+type columns struct {
 	numbers                                            []int64
 	ids, actorKinds, actorIDs, actions, kinds, targets []string
 	at                                                 []time.Time
@@ -49,9 +49,10 @@ type auditColumns struct {
 	changedAt []time.Time
 	forget    []bool
 	touched   []string
+	changes   []journal.Change
 }
 
-func (c *auditColumns) add(s journal.Sealed) {
+func (c *columns) add(s journal.Sealed) {
 	c.numbers = append(c.numbers, s.Number)
 	c.ids = append(c.ids, s.ID.UUID().String())
 	c.at = append(c.at, s.Entry.At)
@@ -67,21 +68,23 @@ func (c *auditColumns) add(s journal.Sealed) {
 		c.changedAt = append(c.changedAt, s.Entry.At)
 		c.forget = append(c.forget, !s.Entry.Refresh)
 		c.touched = append(c.touched, strings.Join(s.Entry.Touches, ","))
+		c.changes = append(c.changes, journal.Change{Number: s.Number, IDs: s.Entry.Touches, Forget: !s.Entry.Refresh})
 	}
 }
 
-// appendEntries seals and writes entries; nothing may be locked after it.
-func (db *DB) appendEntries(ctx context.Context, tx bun.Tx, entries []journal.Entry) error {
+// appendEntries seals and writes entries, and returns what they change; nothing
+// may be locked after it.
+func (db *DB) appendEntries(ctx context.Context, tx bun.Tx, entries []journal.Entry) ([]journal.Change, error) {
 	var head journal.Head
 	err := tx.QueryRowContext(ctx, "SELECT number, mac FROM journal_head FOR UPDATE").Scan(&head.Number, &head.MAC)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sealed, head, err := db.chain.Seal(head, entries)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var c auditColumns
+	var c columns
 	for _, s := range sealed {
 		c.add(s)
 	}
@@ -90,7 +93,7 @@ func (db *DB) appendEntries(ctx context.Context, tx bun.Tx, entries []journal.En
 		a(c.numbers), a(c.ids), a(c.at), a(c.actorKinds), a(c.actorIDs), a(c.actions), a(c.kinds), a(c.targets), a(c.entries), a(c.macs),
 		a(c.changed), a(c.changedAt), a(c.forget), a(c.touched),
 		head.Number, hex.EncodeToString(head.MAC)).Exec(ctx)
-	return err
+	return c.changes, err
 }
 
 // Head returns the end of both logs.
