@@ -1,6 +1,7 @@
 package apikey_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -9,8 +10,11 @@ import (
 
 // answer is the smallest door: what each has to do with a credential.
 func answer(v *vectors.Vector) (apikey.Code, string) {
-	if v.Credential == "" {
+	switch {
+	case v.Credential == "":
 		return apikey.MissingCredential, ""
+	case v.Also != "":
+		return apikey.AmbiguousCredential, ""
 	}
 	token, ok := vectors.Prefixes.Parse(v.Credential)
 	switch {
@@ -130,5 +134,34 @@ func BenchmarkDecide(b *testing.B) {
 				f()
 			}
 		})
+	}
+}
+
+// client counts what it is asked for.
+type client struct{ asked int }
+
+func (c *client) IP() netip.Addr { c.asked++; return netip.MustParseAddr("10.0.0.1") }
+func (c *client) Method() string { c.asked++; return "GET" }
+func (c *client) Path() string   { c.asked++; return "/reports/7" }
+
+func TestAClientIsAskedOnlyForWhatARuleNeeds(t *testing.T) {
+	t.Parallel()
+	all := apikey.NewCIDRs(netip.MustParsePrefix("10.0.0.0/8"))
+	for name, c := range map[string]struct {
+		key   apikey.Key
+		asked int
+	}{
+		"no rule":       {apikey.Key{}, 0},
+		"an address":    {apikey.Key{AllowCIDRs: all}, 1},
+		"a method":      {apikey.Key{AllowMethods: apikey.NewStrings("HEAD", "GET")}, 1},
+		"a path":        {apikey.Key{AllowPaths: apikey.NewStrings("/users", "/reports")}, 1},
+		"all of them":   {apikey.Key{AllowCIDRs: all, AllowMethods: apikey.NewStrings("GET"), AllowPaths: apikey.NewStrings("/")}, 3},
+		"it is revoked": {apikey.Key{AllowCIDRs: all, RevokedAt: 1}, 0},
+	} {
+		who := &client{}
+		code := apikey.Decide(2, &apikey.Record{Key: c.key}, &apikey.Request{Client: who})
+		if who.asked != c.asked || (code == apikey.Valid) != (c.key.RevokedAt == 0) {
+			t.Errorf("%s: %v, asked %d times, want %d", name, code, who.asked, c.asked)
+		}
 	}
 }

@@ -30,6 +30,9 @@ type Vector struct {
 	Now  time.Time
 	// Credential is what was presented; empty: nothing was.
 	Credential string
+	// Also, where not empty, was presented beside it, at a door that takes
+	// exactly one. Other doors have no such vector.
+	Also string
 	// Found says whether a key with this credential exists; Record is what is
 	// known of it.
 	Found  bool
@@ -51,6 +54,7 @@ type file struct {
 	Vectors    []struct {
 		Name       string
 		Credential *string
+		Also       string
 		Record     json.RawMessage // absent: the common one; null: no such key
 		Request    struct {
 			Kind        apikey.Kind
@@ -77,7 +81,7 @@ func All() ([]Vector, error) {
 	all := make([]Vector, 0, len(f.Vectors))
 	for _, raw := range f.Vectors {
 		v := Vector{
-			Name: raw.Name, Now: f.Now, Credential: f.Credential, Found: true,
+			Name: raw.Name, Now: f.Now, Credential: f.Credential, Also: raw.Also, Found: true,
 			Code: raw.Code, Status: raw.Status, MissingScope: raw.MissingScope,
 		}
 		if raw.Credential != nil {
