@@ -42,7 +42,9 @@ func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
 // GuardJSON lets a request through to next only where its body is what ReadJSON
 // accepts, or where it has none: whether one is needed is for next to say. The
 // body that next reads is the one that was checked. GET and HEAD have no body
-// that means anything (RFC 9110, section 9.3.1), so theirs is not looked at.
+// that means anything (RFC 9110, section 9.3.1), so theirs is not looked at. It
+// belongs around a route's handler, not around the mux: a route that does not
+// exist is then 404 whatever the body.
 func GuardJSON(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hasBody(r) || r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -61,15 +63,6 @@ func GuardJSON(next http.Handler) http.Handler {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 		next.ServeHTTP(w, r)
 	})
-}
-
-// GuardedMux is a ServeMux whose HandleFunc puts GuardJSON before the handler:
-// a route that does not exist is then still 404, whatever its body.
-type GuardedMux struct{ *http.ServeMux }
-
-// HandleFunc registers a guarded handler.
-func (m GuardedMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.Handle(pattern, GuardJSON(http.HandlerFunc(handler)))
 }
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
