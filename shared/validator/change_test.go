@@ -96,6 +96,12 @@ func TestAChangeOvertakesALookUp(t *testing.T) {
 		"a forget": func(w *world) {
 			w.Apply(Change{Number: w.rename(1, "second"), IDs: []string{"key_1"}, Forget: true})
 		},
+		"a change ahead of the feed, and a reset to before it": func(w *world) {
+			n := w.rename(1, "second")
+			w.Apply(Change{Number: n, IDs: []string{"key_1"}, Forget: true})
+			w.Reset(Head{Number: n - 1, Epoch: "e"})
+			w.Heard(Head{Number: n - 1, Epoch: "e"})
+		},
 		"a reset after a gap": func(w *world) {
 			w.rename(1, "second")
 			w.Reset(Head{Number: w.source.head, Epoch: "e"})
@@ -163,6 +169,21 @@ func TestANewEpochMeetsNumbersThatFall(t *testing.T) {
 		w.want(1, apikey.Valid, "first", 0)
 		w.Apply(Change{Number: w.rename(1, "second"), IDs: []string{"key_1"}, Forget: true})
 		w.want(1, apikey.Valid, "second", 1)
+	})
+}
+
+// TestALogThatWasCutUnderItsEpoch must not leave numbers behind that its
+// records can never reach.
+func TestALogThatWasCutUnderItsEpoch(t *testing.T) {
+	t.Parallel()
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.Apply(Change{Number: 900, IDs: []string{"key_1"}, Forget: true})
+		w.Heard(Head{Number: 900, Epoch: "e"})
+		w.Reset(Head{Number: 5, Epoch: "e"})
+		w.source.head = 5
+		w.hear()
+		w.want(1, apikey.Valid, "first", 1)
+		w.want(1, apikey.Valid, "first", 0)
 	})
 }
 

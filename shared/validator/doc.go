@@ -10,7 +10,8 @@
 //
 // It owns the caches, the table of what changed last, the look-ups and their
 // budget. Doors of both programs call Validate; one goroutine, the reader of the
-// change feed, calls Reset, Apply and Heard.
+// change feed, calls Reset and Heard. Apply may also be called by whoever made
+// the change, ahead of the feed.
 //
 // Invariants:
 //   - A request that starts after Apply of a forgetting change has returned is

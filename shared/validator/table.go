@@ -14,8 +14,8 @@ const tableSlots = 1 << 17
 
 // table remembers for every id the number of its last change, in memory that
 // never grows: ids that hash to one slot share the larger number. Sharing only
-// makes a record look older than it is and costs a look-up. There is no lock;
-// only the reader of the change feed writes.
+// makes a record look older than it is and costs a look-up. There is no lock:
+// numbers only rise, so changes may be applied by anyone and in any order.
 type table struct {
 	seed   maphash.Seed // of all tables, so that an entry's slots fit each
 	top    atomic.Int64 // the highest number of any change

@@ -1,9 +1,12 @@
 package validator
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -66,5 +69,37 @@ func TestIdsThatShareASlot(t *testing.T) {
 	tab.apply(Change{Number: 6, IDs: []string{"key_1"}}) // out of order: the larger stays
 	if _, forgotten := tab.changed(&e); !forgotten {
 		t.Error("a change was missed")
+	}
+}
+
+// TestChangesAppliedAtTheSameTime, out of order and twice: the largest number
+// of each id is what stays.
+func TestChangesAppliedAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	v, err := New(Config{Source: &fakeSource{}, Now: time.Now, CacheMB: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Reset(Head{Epoch: "e"})
+	const changes = 4000
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Go(func() {
+			for n := range changes {
+				if n%2 == worker%2 {
+					v.Apply(Change{Number: int64(changes - n), IDs: []string{"key_1"}, Forget: true})
+				}
+				v.Apply(Change{Number: int64(n), IDs: []string{"key_2"}})
+			}
+		})
+	}
+	all.Wait()
+	e := entry{change: changes - 1, slots: binary.LittleEndian.AppendUint32(nil, slotOf(v.seed, "key_1"))}
+	if _, forgotten := v.era.Load().table.changed(&e); !forgotten {
+		t.Error("the largest number was lost")
+	}
+	e = entry{change: changes - 2, slots: binary.LittleEndian.AppendUint32(nil, slotOf(v.seed, "key_2"))}
+	if changed, forgotten := v.era.Load().table.changed(&e); !changed || forgotten {
+		t.Errorf("changed %v, forgotten %v", changed, forgotten)
 	}
 }

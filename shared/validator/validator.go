@@ -89,8 +89,8 @@ func fill[T int | float64 | time.Duration](field *T, value T) {
 }
 
 // Validator judges requests. Validate may be called by any number of
-// goroutines, and so may Apply; Reset and Heard by one, at the same time. It is also a
-// prometheus.Collector.
+// goroutines, and so may Apply; Reset and Heard by one, at the same time. It is
+// also a prometheus.Collector.
 type Validator struct {
 	config  Config
 	start   time.Time
@@ -136,7 +136,11 @@ func (v *Validator) clock() int64 { return int64(v.config.Now().Sub(v.start)) }
 // Reset forgets everything. From here on the feed tells every change after
 // head.Number of head.Epoch.
 func (v *Validator) Reset(head Head) {
-	v.era.Store(newEra(v.era.Load().number+1, v.seed, head))
+	old := v.era.Load()
+	if ahead := old.table.top.Load(); (!old.followed || old.epoch == head.Epoch) && head.Number >= old.head.Load() {
+		head.Number = max(head.Number, ahead) // applied before the feed told of it: still forbidden
+	}
+	v.era.Store(newEra(old.number+1, v.seed, head))
 	v.known.clear()
 	v.unknown.clear()
 }
