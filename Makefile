@@ -16,9 +16,13 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/latchkey and bin/latchkey-auth
+build: viewer ## build bin/latchkey and bin/latchkey-auth
 	@mkdir -p bin
 	@$(foreach program,$(PROGRAMS),echo "bin/$(call binary,$(program))" && $(GOBUILD) -o bin/$(call binary,$(program)) ./$(program) &&) true
+
+.PHONY: viewer
+viewer: ## fetch the viewer of the API documents that is built into latchkey
+	@controlplane/internal/docs/fetch.sh
 
 .PHONY: run
 run: build ## start Latchkey here (a private PostgreSQL unless DATABASE_URL is set)
@@ -79,7 +83,7 @@ generate: build ## write the generated files (docs/openapi.yaml)
 	@mkdir -p docs && bin/latchkey openapi > docs/openapi.yaml.new && mv docs/openapi.yaml.new docs/openapi.yaml
 
 .PHONY: dist
-dist: ## static binaries for linux and darwin, amd64 and arm64, in dist/
+dist: viewer ## static binaries for linux and darwin, amd64 and arm64, in dist/
 	@mkdir -p dist
 	@$(foreach program,$(PROGRAMS),for os in linux darwin; do for arch in amd64 arm64; do \
 		file=dist/$(call binary,$(program))-$$os-$$arch; echo "$$file"; \

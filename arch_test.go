@@ -69,7 +69,7 @@ var otherRooms = map[string][]string{
 // homes are the only rooms that may import a library, so that it can be changed
 // in one place.
 var homes = map[string][]string{
-	"github.com/danielgtaylor/huma/":  {inside + "api"},
+	"github.com/danielgtaylor/huma/":  {inside + "api", inside + "doors"},
 	"github.com/uptrace/bun":          {inside + "postgres"},
 	"github.com/jackc/pgx/":           {inside + "postgres", inside + "pgtest"},
 	"database/sql":                    {inside + "postgres", inside + "pgtest"},

@@ -100,14 +100,11 @@ func details(p *web.Problem, errs []error) {
 // plainLocation cuts a location off before the first part that does not look
 // like a name of ours: a client may have put a key where a name belongs.
 func plainLocation(location string) string {
-	const longest = 40
 	end := 0
 	for part := range strings.SplitSeq(location, ".") {
-		plain := len(part) <= longest && strings.IndexFunc(part, func(c rune) bool {
-			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789_-[]", c)
-		}) < 0
-		if !plain {
-			return strings.TrimSuffix(location[:end], ".") + fmt.Sprintf(" (a name of %d bytes)", len(part))
+		name, _, _ := strings.Cut(part, "[")
+		if !web.PlainName(name) {
+			return location[:end] + fmt.Sprintf("(a name of %d bytes)", len(part))
 		}
 		end += len(part) + 1
 	}

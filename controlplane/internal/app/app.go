@@ -98,7 +98,7 @@ func (a *App) handler(o Options, told *feed) (http.Handler, error) {
 		Judge:    a.validator, Setup: a.Bootstrap, Prefixes: told.Prefixes, Now: o.Now,
 		Version: o.Version, PublicURL: string(c.PublicURL),
 	})
-	doors.Register(mux, doors.Options{Judge: a.validator, Prefixes: told.Prefixes(), Registry: a.registry})
+	doors.Register(mux, doors.Options{Judge: a.validator, Prefixes: told.Prefixes, Registry: a.registry})
 	doors.Describe(document, api.SecurityScheme)
 	if err := docs.Register(mux); err != nil {
 		return nil, err

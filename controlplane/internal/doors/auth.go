@@ -13,7 +13,7 @@ import (
 // auth is POST /v1/auth.
 type auth struct {
 	judge              Judge
-	prefixes           apikey.Prefixes
+	prefixes           func() apikey.Prefixes
 	missing, malformed prometheus.Counter
 }
 
@@ -63,7 +63,7 @@ func (a *auth) shape(credential string, req *apikey.Request) (verdict apikey.Ver
 		a.missing.Inc()
 		return apikey.Verdict{Code: apikey.MissingCredential}, false
 	}
-	token, ok := a.prefixes.Parse(credential)
+	token, ok := a.prefixes().Parse(credential)
 	if !ok {
 		a.malformed.Inc()
 		return apikey.Verdict{Code: apikey.Malformed}, false

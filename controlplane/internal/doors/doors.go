@@ -18,8 +18,9 @@ type Judge interface {
 
 // Options are what the doors need.
 type Options struct {
-	Judge    Judge
-	Prefixes apikey.Prefixes // that this installation issues or has issued
+	Judge Judge
+	// Prefixes are those of every key that was issued, as of now.
+	Prefixes func() apikey.Prefixes
 	Registry prometheus.Registerer
 }
 

@@ -24,7 +24,7 @@ func (a *auth) onBehalf(w http.ResponseWriter, r *http.Request) (bool, *web.Prob
 	case web.BearerMalformed:
 		return false, badCaller(w, "The Authorization header is not Bearer with a management key.")
 	}
-	parsed, ok := a.prefixes.Parse(token)
+	parsed, ok := a.prefixes().Parse(token)
 	if !ok || parsed.Kind != apikey.KindManagement {
 		return false, badCaller(w, "The credential in the Authorization header is not a management key.")
 	}

@@ -79,7 +79,7 @@ func newDoor(tb testing.TB, log io.Writer) (*records, *prometheus.Registry, http
 	v.Reset(validator.Head{Number: 1, Epoch: "e"})
 	v.Heard(validator.Head{Number: 1, Epoch: "e"})
 	registry, mux := prometheus.NewRegistry(), http.NewServeMux()
-	Register(mux, Options{Judge: v, Prefixes: apikey.Prefixes{"lk"}, Registry: registry})
+	Register(mux, Options{Judge: v, Prefixes: func() apikey.Prefixes { return apikey.Prefixes{"lk"} }, Registry: registry})
 	return source, registry, web.Chain(mux, web.Options{
 		Log: slog.New(slog.NewJSONHandler(log, nil)), Metrics: web.NewMetrics(registry), Now: time.Now,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxInFlight: 1024,

@@ -47,16 +47,16 @@ func readAuthRequest(body []byte) (*authRequest, *web.Problem) {
 		return nil, p
 	}
 	var wrong fault.Fields
-	checkScopes(&wrong, "body/scopes", in.Scopes)
-	checkScopes(&wrong, "body/scopes_any", in.ScopesAny)
+	checkScopes(&wrong, "body.scopes", in.Scopes)
+	checkScopes(&wrong, "body.scopes_any", in.ScopesAny)
 	if in.ClientIP != "" {
 		address, err := netip.ParseAddr(in.ClientIP)
-		wrong.Check(err == nil && address.Zone() == "", "body/client_ip", "want an IP address, such as 203.0.113.9 or 2001:db8::9")
+		wrong.Check(err == nil && address.Zone() == "", "body.client_ip", "want an IP address, such as 203.0.113.9 or 2001:db8::9")
 		in.address = address.Unmap()
 	}
-	wrong.Check(methodToken(in.Method), "body/method", "want an HTTP method, such as GET")
+	wrong.Check(methodToken(in.Method), "body.method", "want an HTTP method, such as GET")
 	wrong.Check(in.Path == "" || in.Path[0] == '/' && len(in.Path) <= maxPath && !strings.ContainsAny(in.Path, "?#\x00"),
-		"body/path", "want a path as it was sent, that starts with /, without query, of at most %d bytes", maxPath)
+		"body.path", "want a path as it was sent, that starts with /, without query, of at most %d bytes", maxPath)
 	if err := wrong.Err(); err != nil {
 		return nil, web.ProblemOf(err)
 	}
@@ -71,7 +71,7 @@ func checkScopes(wrong *fault.Fields, location string, scopes []string) {
 	}
 	for i, s := range scopes {
 		if !apikey.CheckScope(s) {
-			wrong.Add(fmt.Sprintf("%s/%d", location, i), "want 1 to %d of a-z, 0-9 and ._:*-, with * alone or after a last colon", apikey.MaxScope)
+			wrong.Add(fmt.Sprintf("%s[%d]", location, i), "want 1 to %d of a-z, 0-9 and ._:*-, with * alone or after a last colon", apikey.MaxScope)
 		}
 	}
 }

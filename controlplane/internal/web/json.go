@@ -82,6 +82,9 @@ var strict = json.RejectUnknownMembers(true)
 // points to. Names match exactly. A member that the struct does not know and a
 // value of another type are INVALID_VALUE, named by place.
 func DecodeJSON(data []byte, v any) *Problem {
+	if string(data) == "null" { // which would leave v as it is
+		return invalidAt("", "want an object")
+	}
 	err := json.Unmarshal(data, v, strict)
 	if err == nil {
 		return nil
@@ -125,24 +128,28 @@ func invalidAt(pointer jsontext.Pointer, message string) *Problem {
 	return NewProblem(Code(fault.CodeInvalid)).At(bodyAt(pointer), message)
 }
 
-// bodyAt writes a JSON pointer as a location, such as "body/scopes/0". A client
+// bodyAt writes a JSON pointer as a location, such as "body.scopes[0]". A client
 // may have put anything into a member name, a key too: only what looks like a
 // name of ours is repeated.
 func bodyAt(pointer jsontext.Pointer) string {
 	var b strings.Builder
 	b.WriteString("body")
 	for token := range pointer.Tokens() {
-		b.WriteByte('/')
-		if plainName(token) {
-			b.WriteString(token)
-		} else {
-			fmt.Fprintf(&b, "(a name of %d bytes)", len(token))
+		switch {
+		case strings.Trim(token, "0123456789") == "" && token != "":
+			b.WriteString("[" + token + "]")
+		case PlainName(token):
+			b.WriteString("." + token)
+		default:
+			fmt.Fprintf(&b, ".(a name of %d bytes)", len(token))
 		}
 	}
 	return b.String()
 }
 
-func plainName(name string) bool {
+// PlainName reports whether a member name looks like one of ours and may be
+// repeated; a key, which is longer, does not.
+func PlainName(name string) bool {
 	if name == "" || len(name) > maxName {
 		return false
 	}
