@@ -18,9 +18,10 @@ const modelKeys = 2 // the last one is imported at some change: until then it is
 type model struct {
 	*Validator
 	epoch    int
-	log      []Change // log[i] has number i+1
-	told     int      // how many of them the feed has told
-	followed bool     // whether the feed tells of this epoch
+	log      []Change       // log[i] has number i+1
+	told     int            // how many of them the feed has told
+	ahead    map[int64]bool // changes that were applied when they were made
+	followed bool           // whether the feed tells of this epoch
 	heard    time.Time
 	mu       sync.Mutex
 	pending  []*lookup // under mu, for look-ups begin on their own
@@ -44,7 +45,7 @@ type asked struct {
 }
 
 func newModel(t *rapid.T) *model {
-	m := &model{epoch: 1}
+	m := &model{epoch: 1, ahead: map[int64]bool{}}
 	v, err := New(Config{Source: m, Now: time.Now, CacheMB: 1, StaleBudget: 10 * time.Second, LookupTimeout: time.Second})
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func TestNoInterleavingUsesWhatWasForgotten(t *testing.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			m := newModel(t)
 			actions := []func(*rapid.T){
-				m.change, m.change, m.deliver, m.deliver, m.hear, m.hear, m.hear, m.gap, m.restore,
+				m.change, m.change, m.commit, m.deliver, m.deliver, m.hear, m.hear, m.hear, m.gap, m.restore,
 				m.request, m.request, m.request, m.request, m.read, m.read, m.returnOne, m.returnOne, m.returnOne,
 				m.clock,
 			}
@@ -41,10 +41,19 @@ func (m *model) change(t *rapid.T) {
 	m.log = append(m.log, Change{Number: int64(len(m.log) + 1), IDs: []string{id}, Forget: id == noneID || rapid.Bool().Draw(t, "forget")})
 }
 
-// lastForget is the last of the first n changes that forbids older records.
+// commit makes a change and applies it at once, as the replica does that made it.
+func (m *model) commit(t *rapid.T) {
+	m.change(t)
+	c := m.log[len(m.log)-1]
+	m.Apply(c)
+	m.ahead[c.Number] = true
+}
+
+// lastForget is the last that forbids older records, of the first n changes and
+// those that were applied ahead of the feed.
 func (m *model) lastForget(k, n int) int64 {
-	for i := n - 1; i >= 0; i-- {
-		if c := m.log[i]; c.Forget && (c.IDs[0] == fmt.Sprint("key_", k) || c.IDs[0] == "usr_1") {
+	for i := len(m.log) - 1; i >= 0; i-- {
+		if c := m.log[i]; (i < n || m.ahead[c.Number]) && c.Forget && (c.IDs[0] == fmt.Sprint("key_", k) || c.IDs[0] == "usr_1") {
 			return c.Number
 		}
 	}
@@ -58,7 +67,7 @@ func (m *model) restore(t *rapid.T) {
 	}
 	m.epoch++
 	m.log = m.log[:rapid.IntRange(0, len(m.log)).Draw(t, "backup")]
-	m.followed = false
+	m.followed, m.ahead = false, map[int64]bool{}
 }
 
 func (m *model) deliver(*rapid.T) {

@@ -137,7 +137,7 @@ func (v *Validator) clock() int64 { return int64(v.config.Now().Sub(v.start)) }
 // head.Number of head.Epoch.
 func (v *Validator) Reset(head Head) {
 	old := v.era.Load()
-	if ahead := old.table.top.Load(); (!old.followed || old.epoch == head.Epoch) && head.Number >= old.head.Load() {
+	if ahead := old.table.top.Load(); old.knows(head.Epoch) && head.Number >= old.head.Load() {
 		head.Number = max(head.Number, ahead) // applied before the feed told of it: still forbidden
 	}
 	v.era.Store(newEra(old.number+1, v.seed, head))
