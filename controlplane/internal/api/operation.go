@@ -70,16 +70,13 @@ func problem(status int, message string, errs []error) *web.Problem {
 	case status == http.StatusInternalServerError && len(errs) == 1:
 		return web.ProblemOf(errs[0])
 	case status == http.StatusUnprocessableEntity:
-		p := web.NewProblem(web.Code(fault.CodeInvalid))
-		details(p, errs)
-		return p
+		return details(web.NewProblem(web.Code(fault.CodeInvalid)), errs)
 	case status == http.StatusBadRequest:
 		p := web.NewProblem(web.CodeMalformed)
 		if strings.Contains(message, "body is required") {
 			p = web.NewProblem(web.CodeNoBody)
 		}
-		details(p, errs)
-		return p
+		return details(p, errs)
 	case status == http.StatusRequestEntityTooLarge:
 		return web.NewProblem(web.CodeTooLarge)
 	case status == http.StatusUnsupportedMediaType:
@@ -88,13 +85,14 @@ func problem(status int, message string, errs []error) *web.Problem {
 	return web.NewProblem(web.Code(fault.CodeInternal)).CausedBy(fmt.Errorf("huma: %d %s", status, message))
 }
 
-func details(p *web.Problem, errs []error) {
+func details(p *web.Problem, errs []error) *web.Problem {
 	for _, err := range errs {
 		if d, ok := err.(huma.ErrorDetailer); ok {
 			detail := d.ErrorDetail()
-			p.At(plainLocation(detail.Location), detail.Message)
+			p = p.At(plainLocation(detail.Location), detail.Message)
 		}
 	}
+	return p
 }
 
 // plainLocation cuts a location off before the first part that does not look

@@ -11,7 +11,6 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 
-	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 )
 
@@ -137,7 +136,7 @@ func (db *DB) auditPage(ctx context.Context, after int64, limit int) ([]journal.
 		var event string
 		err = row.Scan(&r.Number, &event, &r.ActorKind, &r.ActorID, &r.Action, &r.TargetKind, &r.TargetID, &r.Text, &r.MAC)
 		if err == nil {
-			err = (*id.Event)(&r.ID).Scan(event)
+			err = r.ID.Scan(event)
 		}
 		return r, err
 	})
