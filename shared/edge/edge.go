@@ -1,0 +1,93 @@
+package edge
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/validator"
+	"github.com/latchkey/latchkey/shared/wire"
+)
+
+// Edge is the connection of one gateway process to its control plane, with the
+// validator that it keeps. It is also a prometheus.Collector, of the validator's
+// figures too.
+type Edge struct {
+	validator *validator.Validator
+	source    *source
+	feed      *feed
+	heart     *heart
+	counts    *counts
+}
+
+// lookupTimeout is the validator's own default.
+const lookupTimeout = 500 * time.Millisecond
+
+// New makes an Edge. It reads the file of certificates and nothing else, and
+// starts nothing. Until Run has reached a control plane every request is
+// Undecided.
+func New(c Config) (*Edge, error) {
+	cl, err := newClient(&c)
+	if err != nil {
+		return nil, err
+	}
+	e := &Edge{counts: newCounts()}
+	if c.Validator.LookupTimeout == 0 {
+		c.Validator.LookupTimeout = lookupTimeout
+	}
+	e.source = newSource(cl, c.Validator.LookupTimeout, e.counts)
+	c.Validator.Source, c.Validator.Now = e.source, c.Now
+	if e.validator, err = validator.New(c.Validator); err != nil {
+		return nil, err
+	}
+	self := wire.Gateway{
+		Instance: uuid.NewString(), Name: c.Gateway, Version: c.Version,
+		BudgetMS: c.Validator.StaleBudget.Milliseconds(),
+	}
+	e.feed = newFeed(cl, e.validator, self, e.counts)
+	e.heart = newHeart(cl, self, e.feed.at, e.counts)
+	e.feed.heart = e.heart
+	return e, nil
+}
+
+// Run follows the control plane and answers look-ups until ctx ends. It then
+// waits for everything that it started, forgets everything that is cached and
+// says goodbye, so that no receipt waits for this gateway: doors are to be closed
+// before. It runs once.
+func (e *Edge) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context){e.source.run, e.feed.run, e.heart.run} {
+		running.Go(func() { run(ctx) })
+	}
+	running.Wait()
+	e.validator.Reset(validator.Head{})
+	e.heart.leave(ctx)
+	e.source.client.http.CloseIdleConnections()
+	return e.validator.Close(context.WithoutCancel(ctx))
+}
+
+// Validator judges requests by what this edge knows.
+func (e *Edge) Validator() *validator.Validator { return e.validator }
+
+// Prefixes are those of every key that was issued. Nil means that they are not
+// known yet: what a client shows can then be neither taken for a key nor refused
+// as none, and the door answers Undecided.
+func (e *Edge) Prefixes() apikey.Prefixes {
+	if p := e.feed.prefixes.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Describe implements prometheus.Collector.
+func (e *Edge) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(e, ch) }
+
+// Collect implements prometheus.Collector.
+func (e *Edge) Collect(ch chan<- prometheus.Metric) {
+	e.validator.Collect(ch)
+	e.counts.collect(ch)
+}
