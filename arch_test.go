@@ -55,15 +55,16 @@ var otherRooms = map[string][]string{
 	"config":   {"fault"},
 	"web":      {"fault", "id", "field", "access"},
 	"docs":     {"web", "fault"},
-	"api":      {"web", "domains"},
+	"caller":   {"web", "domains"},
+	"api":      {"web", "caller", "domains"},
 	"doors":    {"web", "domains"},
-	"edgeapi":  {"web", "domains"},
+	"edgeapi":  {"web", "caller", "domains"},
 	"postgres": {"domains", "migrations"},
 	"valkey":   {"domains"},
 	"pgserver": {},
 	"pgtest":   {"pgserver", "migrations"},
-	"app":      {"config", "web", "docs", "api", "doors", "edgeapi", "postgres", "valkey", "pgserver", "domains", "migrations", "dashboard"},
-	"cli":      {"app", "config", "web", "docs", "api", "doors", "edgeapi", "postgres", "valkey", "pgserver", "domains", "migrations", "dashboard"},
+	"app":      {"config", "web", "caller", "docs", "api", "doors", "edgeapi", "postgres", "valkey", "pgserver", "domains", "migrations", "dashboard"},
+	"cli":      {"app", "config", "web", "caller", "docs", "api", "doors", "edgeapi", "postgres", "valkey", "pgserver", "domains", "migrations", "dashboard"},
 }
 
 // homes are the only rooms that may import a library, so that it can be changed

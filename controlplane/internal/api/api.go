@@ -23,6 +23,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/gateways"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
@@ -37,6 +38,7 @@ type Services struct {
 	Users         *users.Service
 	Plans         *plans.Service
 	Subscriptions *subscriptions.Service
+	Gateways      *gateways.Service
 }
 
 // Judge decides on management keys; the validator does.
@@ -84,6 +86,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerUsers()
 	a.registerPlans()
 	a.registerSubscriptions()
+	a.registerGateways()
 	mux.HandleFunc("GET /openapi.json", serveDocument(a.huma, "application/vnd.oai.openapi+json", (*huma.OpenAPI).MarshalJSON))
 	mux.HandleFunc("GET /openapi.yaml", serveDocument(a.huma, "application/vnd.oai.openapi", (*huma.OpenAPI).YAML))
 	return a.huma
@@ -129,6 +132,7 @@ func document(c Config) huma.Config {
 		{Name: "Users", Description: "The people and services that hold keys."},
 		{Name: "Plans", Description: "Tiers: what keys under them may do."},
 		{Name: "Subscriptions", Description: "Which user is on which plan."},
+		{Name: "Gateways", Description: "The processes at the edge, and how far they follow."},
 	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		SecurityScheme: {

@@ -31,14 +31,9 @@ func (a *api) registerKeys() {
 			return a.keyAnswer(a.Services.Keys.ByID(ctx, caller(ctx), key))
 		})
 	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/keys/{id}", "Keys", "update-key", "Change a key", access.KeysWrite), a.patchKey)
-	huma.Register(a.huma, operation(http.MethodPost, "/api/v1/keys/{id}/revoke", "Keys", "revoke-key", "Revoke a key, for good and at once", access.KeysWrite),
-		func(ctx context.Context, in *revokeKeyInput) (*keyOutput, error) {
-			key, err := pathID[id.KeyKind](in.ID)
-			if err != nil {
-				return nil, err
-			}
-			return a.keyAnswer(a.Services.Keys.Revoke(ctx, caller(ctx), key, in.reason()))
-		})
+	revoke := operation(http.MethodPost, "/api/v1/keys/{id}/revoke", "Keys", "revoke-key", "Revoke a key, for good and at once", access.KeysWrite)
+	revoke.Description += " With `wait=edges` it answers when every gateway has confirmed that it refuses the key, or when `timeout_ms` is over: 200 either way, with a receipt."
+	huma.Register(a.huma, revoke, a.revokeKey)
 	a.registerSwitch("disable", "Disable a key until it is enabled", a.Services.Keys.Disable)
 	a.registerSwitch("enable", "Enable a disabled key", a.Services.Keys.Enable)
 }

@@ -107,8 +107,10 @@ type patchKeyInput struct {
 }
 
 type revokeKeyInput struct {
-	ID   string `path:"id"`
-	Body *struct {
+	ID        string `path:"id"`
+	Wait      string `query:"wait" enum:"edges" doc:"edges: wait for the gateways, and answer a receipt."`
+	TimeoutMS int64  `query:"timeout_ms" minimum:"0" maximum:"20000" default:"2000" doc:"With wait: for how long at most."`
+	Body      *struct {
 		Reason string `json:"reason,omitempty" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified"`
 	}
 }
