@@ -1,10 +1,12 @@
 package web
 
 import (
-	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -50,9 +52,8 @@ func Chain(mux *http.ServeMux, o Options) http.Handler {
 func begin(next http.Handler, o *Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{Context: r.Context(), settings: o}
-		var fromProxy bool
-		x.client, fromProxy = clientOf(r, o.TrustedProxies)
-		x.id = requestID(r, fromProxy)
+		x.client, x.fromProxy = clientOf(r, o.TrustedProxies)
+		x.id = requestID(r, x.fromProxy)
 		r = r.WithContext(x)
 		x.response = response{ResponseWriter: w, request: r}
 		w.Header()["X-Request-Id"] = []string{x.id}
@@ -61,14 +62,20 @@ func begin(next http.Handler, o *Options) http.Handler {
 }
 
 // requestID returns a trusted proxy's id where it is well-formed, else a new
-// one of 130 random bits.
+// one of 128 random bits. It tells requests apart and guards nothing, so it
+// need not come from crypto/rand, which is ten times as slow.
 func requestID(r *http.Request, fromProxy bool) string {
 	if fromProxy {
 		if sent := r.Header["X-Request-Id"]; len(sent) == 1 && wellFormedID(sent[0]) {
 			return sent[0]
 		}
 	}
-	return rand.Text()
+	var random [16]byte
+	var id [26]byte
+	binary.LittleEndian.PutUint64(random[:], rand.Uint64())  //nolint:gosec // see above
+	binary.LittleEndian.PutUint64(random[8:], rand.Uint64()) //nolint:gosec // see above
+	base32.StdEncoding.WithPadding(base32.NoPadding).Encode(id[:], random[:])
+	return string(id[:])
 }
 
 // wellFormedID accepts UUIDs, ULIDs and the like. There is no underscore in

@@ -159,7 +159,7 @@ func TestWideLine(t *testing.T) {
 	}
 	delete(got, "time")
 	want := map[string]any{
-		"level": "INFO", "msg": "request", "method": "GET", "route": "/things/{id}", "status": 201.0, "ms": 1.0,
+		"level": "INFO", "msg": "request", "method": "GET", "route": "/things/{id}", "status": 201.0, "us": 1000.0,
 		"request_id": response.Header.Get("X-Request-Id"), "caller": "key:key_1", "key_id": "key_2", "code": "VALID", "hit": true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

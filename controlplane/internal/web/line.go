@@ -59,7 +59,7 @@ func (x *exchange) write(r *http.Request, end time.Time, took time.Duration) {
 		slog.String("method", methodLabel(r.Method)),
 		slog.String("route", routeLabel(r)),
 		slog.Int("status", x.response.status),
-		slog.Float64("ms", float64(took.Microseconds())/1000),
+		slog.Int64("us", took.Microseconds()), // whole: slog hands a float to encoding/json
 		slog.String("request_id", x.id),
 	)
 	for _, known := range [...]struct{ name, value string }{
