@@ -5,9 +5,10 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 )
@@ -47,38 +48,46 @@ func (c *Chain) mac(previous []byte, text string) []byte {
 // Row is an audit row as it is read back for verification. The columns beside
 // the text exist for look-ups only, and must say what the text says.
 type Row struct {
-	Number                                           int64
-	ID                                               id.Event
-	ActorKind, ActorID, Action, TargetKind, TargetID string
-	Text                                             string
-	MAC                                              []byte
+	Number                                                      int64
+	ID                                                          id.Event
+	At                                                          time.Time
+	ActorKind, ActorID, Action, TargetKind, TargetID, RequestID string
+	Text                                                        string
+	MAC                                                         []byte
 }
 
 // Report is what Verify found.
 type Report struct {
-	Rows int64
-	Head Head
+	Rows int64 // that were read and are right
+	Head Head  // the last of them
+	// Checkpoint is where the log begins, nil where nothing was ever pruned.
+	Checkpoint *Checkpoint
 	// Broken is the number of the first row that does not follow from the one
 	// before it, or 0.
 	Broken int64
 	Why    string
 }
 
-// Verify walks the whole chain, oldest first, and then compares its end with
-// the stored head, so that rows cut off at the end are found too. It stops at
-// the first row that is wrong. An error means that the rows could not be read.
+// Verify walks a log that was never pruned; see VerifyFrom.
 func (c *Chain) Verify(ctx context.Context, rows iter.Seq2[Row, error], head Head) (Report, error) {
-	report := Report{}
-	var last Head
+	return c.VerifyFrom(ctx, Head{}, rows, head)
+}
+
+// VerifyFrom walks the rows, oldest first, that follow start, and compares their
+// end with the stored head, so that rows cut off at the end are found too. It
+// stops at the first row that is wrong. An error means that the rows could not
+// be read, or not all of them before ctx ended; the report is then of those that
+// were.
+func (c *Chain) VerifyFrom(ctx context.Context, start Head, rows iter.Seq2[Row, error], head Head) (Report, error) {
+	report := Report{Head: start}
+	last := &report.Head
 	for row, err := range rows {
-		if err != nil {
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return report, err
 		}
-		if err := ctx.Err(); err != nil {
-			return report, err
-		}
-		report.Rows++
 		switch {
+		case row.Number <= last.Number:
+			return broken(report, row.Number, "it stands where rows were pruned"), nil
 		case row.Number != last.Number+1:
 			return broken(report, last.Number+1, "missing"), nil
 		case !hmac.Equal(row.MAC, c.mac(last.MAC, row.Text)):
@@ -86,9 +95,9 @@ func (c *Chain) Verify(ctx context.Context, rows iter.Seq2[Row, error], head Hea
 		case !row.agrees():
 			return broken(report, row.Number, "a column says something else than its text"), nil
 		}
+		report.Rows++
 		last.Number, last.MAC = row.Number, row.MAC
 	}
-	report.Head = last
 	if last.Number != head.Number || !bytes.Equal(last.MAC, head.MAC) {
 		return broken(report, last.Number+1, "rows are missing at the end"), nil
 	}
@@ -100,13 +109,14 @@ func broken(r Report, number int64, why string) Report {
 	return r
 }
 
-// agrees reports whether the columns repeat what the sealed text says.
+// agrees reports whether the columns repeat what the sealed text says. A column
+// keeps whole microseconds of the time.
 func (r Row) agrees() bool {
-	var t text
-	if err := json.Unmarshal([]byte(r.Text), &t); err != nil {
+	t, err := readText(r.Text)
+	if err != nil {
 		return false
 	}
-	return t.Number == r.Number && t.ID == r.ID.String() &&
-		string(t.Actor.Kind) == r.ActorKind && t.Actor.ID == r.ActorID &&
+	return t.Number == r.Number && t.ID == r.ID && r.At.Sub(t.At).Abs() <= time.Microsecond &&
+		string(t.Actor.Kind) == r.ActorKind && t.Actor.ID == r.ActorID && t.RequestID == r.RequestID &&
 		t.Action == r.Action && t.Target.Kind == r.TargetKind && t.Target.ID == r.TargetID
 }

@@ -23,10 +23,10 @@ const channel = "latchkey_changes"
 // commit order without gaps; a transaction that dies takes its number with it.
 const appendSQL = `
 WITH audit AS (
-    INSERT INTO audit_events (number, id, at, actor_kind, actor_id, action, target_kind, target_id, entry, mac)
-    SELECT n, i, a, ak, ai, ac, tk, ti, e, decode(m, 'hex')
-    FROM unnest(?::bigint[], ?::uuid[], ?::timestamptz[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
-      AS t (n, i, a, ak, ai, ac, tk, ti, e, m)
+    INSERT INTO audit_events (number, id, at, actor_kind, actor_id, action, target_kind, target_id, request_id, entry, mac)
+    SELECT n, i, a, ak, ai, ac, tk, ti, ri, e, decode(m, 'hex')
+    FROM unnest(?::bigint[], ?::uuid[], ?::timestamptz[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
+      AS t (n, i, a, ak, ai, ac, tk, ti, ri, e, m)
 ), change AS (
     INSERT INTO changes (number, at, forget, ids)
     SELECT n, a, f, string_to_array(i, ',')
@@ -42,7 +42,7 @@ type columns struct {
 	numbers                                            []int64
 	ids, actorKinds, actorIDs, actions, kinds, targets []string
 	at                                                 []time.Time
-	entries, macs                                      []string
+	requests, entries, macs                            []string
 
 	changed   []int64
 	changedAt []time.Time
@@ -60,6 +60,7 @@ func (c *columns) add(s journal.Sealed) {
 	c.actions = append(c.actions, s.Entry.Action)
 	c.kinds = append(c.kinds, s.Entry.Target.Kind)
 	c.targets = append(c.targets, s.Entry.Target.ID)
+	c.requests = append(c.requests, s.Entry.Caller.RequestID)
 	c.entries = append(c.entries, s.Text)
 	c.macs = append(c.macs, hex.EncodeToString(s.MAC))
 	if len(s.Entry.Touches) > 0 {
@@ -89,7 +90,7 @@ func (db *DB) appendEntries(ctx context.Context, tx bun.Tx, entries []journal.En
 	}
 	a := pgdialect.Array
 	_, err = tx.NewRaw(appendSQL,
-		a(c.numbers), a(c.ids), a(c.at), a(c.actorKinds), a(c.actorIDs), a(c.actions), a(c.kinds), a(c.targets), a(c.entries), a(c.macs),
+		a(c.numbers), a(c.ids), a(c.at), a(c.actorKinds), a(c.actorIDs), a(c.actions), a(c.kinds), a(c.targets), a(c.requests), a(c.entries), a(c.macs),
 		a(c.changed), a(c.changedAt), a(c.forget), a(c.touched),
 		head.Number, hex.EncodeToString(head.MAC)).Exec(ctx)
 	return c.changes, err
@@ -127,14 +128,14 @@ func (db *DB) AuditRows(ctx context.Context) iter.Seq2[journal.Row, error] {
 
 func (db *DB) auditPage(ctx context.Context, after int64, limit int) ([]journal.Row, error) {
 	rows, err := db.pool.Query(ctx, `
-		SELECT number, id, actor_kind, actor_id, action, target_kind, target_id, entry, mac
+		SELECT number, id, at, actor_kind, actor_id, action, target_kind, target_id, request_id, entry, mac
 		FROM audit_events WHERE number > $1 ORDER BY number LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r journal.Row, err error) {
 		var event string
-		err = row.Scan(&r.Number, &event, &r.ActorKind, &r.ActorID, &r.Action, &r.TargetKind, &r.TargetID, &r.Text, &r.MAC)
+		err = row.Scan(&r.Number, &event, &r.At, &r.ActorKind, &r.ActorID, &r.Action, &r.TargetKind, &r.TargetID, &r.RequestID, &r.Text, &r.MAC)
 		if err == nil {
 			err = r.ID.Scan(event)
 		}
