@@ -65,6 +65,11 @@ var pdk = map[string]func(p *phase, arg []byte) ([]byte, error){
 	"kong.response.exit":               (*phase).exit,
 	"kong.service.request.set_headers": (*phase).setUpstream,
 	"kong.service.request.set_header":  (*phase).setUpstreamOne,
+	"kong.service.request.set_raw_query": func(p *phase, arg []byte) ([]byte, error) {
+		query, _, err := wrapped(arg)
+		p.req.Query = query
+		return nil, err
+	},
 	"kong.service.request.clear_header": func(p *phase, arg []byte) ([]byte, error) {
 		name, _, err := wrapped(arg)
 		p.req.Headers = p.req.Headers.set(name, nil)

@@ -21,9 +21,11 @@ type Route struct {
 
 // Outcome is what became of one request.
 type Outcome struct {
-	// Allowed says that the request goes to the upstream, as Upstream.
+	// Allowed says that the request goes to the upstream, with the headers
+	// Upstream and the query Query.
 	Allowed  bool
 	Upstream Headers
+	Query    string
 	// Status and Body are the answer that Kong gave in the upstream's place;
 	// Headers are those of the client's answer, in both cases.
 	Status  int
@@ -111,7 +113,7 @@ func (r *Route) Access(ctx context.Context, req Request) (Outcome, error) {
 		}
 		switch {
 		case err == nil:
-			p.out.Allowed, p.out.Upstream = true, p.req.Headers
+			p.out.Allowed, p.out.Upstream, p.out.Query = true, p.req.Headers, p.req.Query
 		case errors.Is(err, errExit):
 		case errors.Is(err, errClosed) && !errors.Is(err, errStarting):
 			w.drop()

@@ -3,13 +3,14 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrTooMany says that a request has more headers or query arguments than Kong
-// hands out (1,000), so that what was read may lack the one that matters.
-var ErrTooMany = errors.New("more headers or arguments than Kong hands out")
+// ErrTooMany says that a request has more headers than Kong hands out (1,000),
+// so that what was read may lack the one that matters.
+var ErrTooMany = errors.New("more headers than Kong hands out")
 
 // mostValues is Kong's own upper bound. Its default, 100, would let a client
 // hide a header behind a hundred others.
@@ -53,10 +54,10 @@ func (p *Phase) Headers() (map[string][]string, error) {
 	return p.values("kong.request.get_headers")
 }
 
-// Query are the decoded query arguments; `?b` reads as b = "".
-func (p *Phase) Query() (map[string][]string, error) {
-	return p.values("kong.request.get_query")
-}
+// RawQuery is the query as it goes to the upstream, without "?" and decoding.
+// Kong's decoded form is no use to a gate: it stops at 1,000 arguments, and
+// writing it back would change what it does not name.
+func (p *Phase) RawQuery() (string, error) { return p.str("kong.request.get_raw_query", "") }
 
 // ForwardedIP is the client's address after Kong's trusted_ips were applied.
 func (p *Phase) ForwardedIP() (string, error) {
@@ -66,16 +67,27 @@ func (p *Phase) ForwardedIP() (string, error) {
 // Method is the request's method in upper case.
 func (p *Phase) Method() (string, error) { return p.str("kong.request.get_method", "") }
 
-// Path is the request's path as Kong 3 normalises it: dot segments and double
-// slashes removed, everything but reserved characters decoded. It need not be
-// UTF-8.
-func (p *Phase) Path() (string, error) { return p.str("kong.request.get_path", "") }
+// Path is the request's path as the client sent it: encoded, not normalised, not
+// necessarily UTF-8.
+func (p *Phase) Path() (string, error) {
+	s, err := p.str("kong.request.get_path_with_query", "")
+	path, _, _ := strings.Cut(s, "?")
+	return path, err
+}
 
 // SetUpstream sets and clears headers of the request to the upstream. Kong
 // matches names exactly but for case: to clear X-Name's underscore form, name
 // X_Name too.
 func (p *Phase) SetUpstream(headers []Header) error {
 	return p.headers("kong.service.request.set_headers", headers)
+}
+
+// SetRawQuery replaces the query of the request to the upstream; "" removes it.
+func (p *Phase) SetRawQuery(query string) error {
+	at := p.begin("kong.service.request.set_raw_query")
+	p.conn.out = appendBytes(p.conn.out, wrapped, query)
+	_, err := p.ask(at)
+	return err
 }
 
 // SetResponse sets and clears headers of the answer to the client.

@@ -14,7 +14,6 @@ const (
 	entryKey     protowire.Number = 1
 	entryValue   protowire.Number = 2
 	valueString  protowire.Number = 3 // Value
-	valueBool    protowire.Number = 4
 	valueList    protowire.Number = 6
 	listValues   protowire.Number = 1 // ListValue
 	wrapped      protowire.Number = 1 // String, Int, ByteString: {v = 1}
@@ -122,8 +121,7 @@ func decodeString(b []byte) (s string, err error) {
 	return s, err
 }
 
-// decodeValues reads a Struct of strings, booleans and lists of them. A boolean
-// is a query argument without a value (`?b`) and reads as "".
+// decodeValues reads a Struct of strings and lists of them.
 func decodeValues(b []byte) (out map[string][]string, total int, err error) {
 	out = make(map[string][]string)
 	err = eachField(b, func(num protowire.Number, entry []byte, _ uint64) error {
@@ -154,8 +152,6 @@ func appendValue(values []string, b []byte, lists bool) ([]string, error) {
 		switch num {
 		case valueString:
 			values = append(values, string(data))
-		case valueBool:
-			values = append(values, "")
 		case valueList:
 			if !lists {
 				return errMalformed

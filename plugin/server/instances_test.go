@@ -40,6 +40,7 @@ func serve(t *testing.T, opt Options) (path string, stop func() error) {
 			name, err := p.Header("X-Do")
 			if name == "hang" {
 				<-ctx.Done()
+				return false
 			}
 			return err == nil
 		}, nil
@@ -113,6 +114,25 @@ func (k kong) start(config string) int32 {
 func (k kong) event(id int32, do string) (allowed bool, err error) {
 	k.t.Helper()
 	return k.phase(id, "access", do)
+}
+
+// begin starts such an event and answers the handler's one call.
+func (k kong) begin(id int32, do string) {
+	k.t.Helper()
+	k.send(&kpp.RpcCall{Sequence: 9, Call: &kpp.RpcCall_CmdHandleEvent{
+		CmdHandleEvent: &kpp.CmdHandleEvent{InstanceId: id, EventName: "access"}}})
+	for range 2 {
+		if _, err := k.ReadFrame(); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+	value, err := proto.Marshal(&kpp.String{V: do})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	if err := k.Send(value); err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 func (k kong) phase(id int32, name, do string) (allowed bool, err error) {
@@ -208,24 +228,16 @@ func TestStopWaitsForRunningEvents(t *testing.T) {
 	k := dial(t, path)
 	id := k.start(`{}`)
 	idle := dial(t, path)
-	type end struct {
-		allowed bool
-		err     error
-	}
-	ended := make(chan end)
 	hung := dial(t, path)
-	go func() {
-		allowed, err := hung.event(id, "hang")
-		ended <- end{allowed, err}
-	}()
+	hung.begin(id, "hang") // its event runs before the stop
 	if allowed, err := k.event(id, ""); err != nil || !allowed {
 		t.Fatal(allowed, err)
 	}
 	if err := stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
-	if e := <-ended; e.allowed {
-		t.Error("a request that hung was let through at the end")
+	if b, err := hung.ReadFrame(); err == nil && string(b) != "kong.response.exit" {
+		t.Errorf("a request that hung was answered with %q at the end", b)
 	}
 	if _, err := idle.ReadFrame(); !errors.Is(err, io.EOF) {
 		t.Errorf("an idle connection: %v, want an orderly close", err)

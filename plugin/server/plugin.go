@@ -17,6 +17,10 @@ type Plugin struct {
 	// unset fields are absent, and Kong adds __plugin_id, __seq__, route_id and
 	// others. An error, or a panic, makes every request of that route 500.
 	Configure func(config []byte) (Handler, error)
+	// Run, where there is one, is what the process does beside its requests. Its
+	// ctx ends when the server does, which waits for it. An error is logged, and
+	// requests are answered all the same.
+	Run func(ctx context.Context) error
 	// Fault answers a request that a bug or a wrong configuration left
 	// undecided. Its zero value stands for a plain problem document.
 	Fault gateway.Reply

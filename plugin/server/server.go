@@ -64,6 +64,7 @@ func New(p Plugin, opt Options) *Server {
 // gives running events their grace, closes everything and waits for it. It
 // returns nil after such an end.
 func (s *Server) Serve(ctx context.Context, path string) error {
+	parent := s.opt.Parent() // before anyone can have found the socket
 	l, err := listen(path)
 	if err != nil {
 		return err
@@ -76,11 +77,18 @@ func (s *Server) Serve(ctx context.Context, path string) error {
 
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if why := s.watch(ctx, l); why != "" {
+		if why := s.watch(ctx, l, parent); why != "" {
 			s.log("ending: %s", why)
 		}
 		l.Close() // ends accept
 	})
+	if s.plugin.Run != nil {
+		wg.Go(func() {
+			if err := s.plugin.Run(ctx); err != nil {
+				s.log("beside the requests: %v", err)
+			}
+		})
+	}
 	err = s.accept(handling, l, &wg)
 	cancel()
 	s.retire()

@@ -49,8 +49,7 @@ func listen(path string) (_ *socket, err error) {
 // returns "" when ctx ends first. Kong's first worker is the parent and may be
 // killed without a word to its children; the worker that follows starts a
 // process of its own, which takes the socket's path over.
-func (s *Server) watch(ctx context.Context, l *socket) (why string) {
-	parent := s.opt.Parent()
+func (s *Server) watch(ctx context.Context, l *socket, parent int) (why string) {
 	tick := time.NewTicker(s.opt.Every)
 	defer tick.Stop()
 	for {

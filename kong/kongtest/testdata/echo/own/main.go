@@ -48,13 +48,12 @@ func access(ctx context.Context, c *echo.Config, p *gateway.Phase) bool {
 			headers = append(headers, gateway.Header{Name: name, Value: seen})
 		}
 		return p.SetUpstream(headers) == nil
-	case "headers", "query":
-		read := p.Headers
-		if c.Mode == "query" {
-			read = p.Query
-		}
-		m, err := read()
+	case "headers":
+		m, err := p.Headers()
 		return err == nil && set(flat(m))
+	case "query":
+		query, err := p.RawQuery()
+		return err == nil && p.SetRawQuery("set=1") == nil && set(query)
 	case "rest":
 		ip, _ := p.ForwardedIP()
 		method, _ := p.Method()

@@ -59,7 +59,7 @@ func (c *plugin) Access(kong *pdk.PDK) {
 	case "rest":
 		ip, _ := kong.Client.GetForwardedIp()
 		method, _ := kong.Request.GetMethod()
-		path, _ := kong.Request.GetPath()
+		path, _ := kong.Request.GetPathWithQuery()
 		_ = kong.Client.Authenticate(&entities.Consumer{Id: "c", Username: "u", CustomId: "x"},
 			&client.AuthenticatedCredential{Id: "k", ConsumerId: "c"})
 		_ = kong.Response.SetHeaders(map[string][]string{"RateLimit": {"1"}, "Set_Cookie": {"a\r\nb"}})
