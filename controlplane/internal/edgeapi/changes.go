@@ -2,8 +2,10 @@ package edgeapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
@@ -87,8 +89,8 @@ func (s *stream) run(behind bool, place wire.Position, life time.Duration) end {
 	for {
 		n := s.Hub.next(s.listener)
 		if b := n.events(); len(b) > 0 {
-			if !s.write(b) {
-				return s.unwritten()
+			if why := s.write(b); why != "" {
+				return why
 			}
 			silence.Reset(keepalive)
 		}
@@ -105,8 +107,8 @@ func (s *stream) run(behind bool, place wire.Position, life time.Duration) end {
 		case <-over.C:
 			return endLifetime
 		case <-silence.C:
-			if !s.write([]byte(wire.Keepalive)) {
-				return s.unwritten()
+			if why := s.write([]byte(wire.Keepalive)); why != "" {
+				return why
 			}
 			silence.Reset(keepalive)
 		}
@@ -126,23 +128,23 @@ func (s *stream) begin() {
 	s.write([]byte(wire.Keepalive)) // what fails shows in the next write
 }
 
-// write sends bytes within writeTimeout.
-func (s *stream) write(b []byte) bool {
-	if err := s.control.SetWriteDeadline(s.Now().Add(writeTimeout)); err != nil {
-		return false
+// write sends bytes within writeTimeout. It returns why that ended the stream,
+// "" where it did not.
+func (s *stream) write(b []byte) end {
+	err := s.control.SetWriteDeadline(s.Now().Add(writeTimeout))
+	if err == nil {
+		_, err = s.out.Write(b)
 	}
-	if _, err := s.out.Write(b); err != nil {
-		return false
+	if err == nil {
+		err = s.control.Flush()
 	}
-	return s.control.Flush() == nil
-}
-
-// unwritten tells a gateway that is gone from one that reads too slowly.
-func (s *stream) unwritten() end {
-	if s.request.Context().Err() != nil {
-		return endGone
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return endSlow
 	}
-	return endSlow
+	return endGone
 }
 
 // admitted reports whether the stream's key is still good. A stream goes on
@@ -177,8 +179,10 @@ func (s *stream) catchUp(place wire.Position) end {
 			n.changes = append(n.changes, told{c.Number, encodeChange(c)})
 			s.at = c.Number
 		}
-		if b := n.events(); len(b) > 0 && !s.write(b) {
-			return s.unwritten()
+		if b := n.events(); len(b) > 0 {
+			if why := s.write(b); why != "" {
+				return why
+			}
 		}
 		if !page.More {
 			s.at = page.Head.Number

@@ -2,7 +2,6 @@ package edgeapi_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,15 +24,11 @@ func (g *gateway) now() time.Time { return time.Now().Add(time.Duration(g.ahead.
 
 // connect runs a gateway that knows the given replicas and waits until its feed
 // is heard.
-func connect(t testing.TB, name, token string, budget time.Duration, replicas ...*replica) *gateway {
+func connect(t testing.TB, name, token string, budget time.Duration, addresses ...string) *gateway {
 	t.Helper()
 	g := &gateway{}
-	var urls []string
-	for _, r := range replicas {
-		urls = append(urls, r.url())
-	}
 	g.Edge = must[*edge.Edge](t)(edge.New(edge.Config{
-		URLs: strings.Join(urls, ", "), Token: token, Gateway: name, Version: "test", Now: g.now,
+		URLs: "http://" + strings.Join(addresses, ", http://"), Token: token, Gateway: name, Version: "test", Now: g.now,
 		Validator: validator.Config{CacheMB: 8, StaleBudget: budget},
 	}))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -83,11 +78,4 @@ func (g *gateway) cached(t testing.TB, k keys.Issued) {
 		}
 		return g.count(t, "calls_total", "records") == before
 	})
-}
-
-func want(t testing.TB, what fmt.Stringer, got apikey.Code, wanted apikey.Code) {
-	t.Helper()
-	if got != wanted {
-		t.Errorf("%v: %s, want %s", what, got, wanted)
-	}
 }

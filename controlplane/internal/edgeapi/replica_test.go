@@ -3,7 +3,6 @@ package edgeapi_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -42,6 +41,7 @@ type replica struct {
 	gates *gateways.Service
 	hub   *edgeapi.Hub
 	reads *atomic.Int64 // of the change log, by the follower
+	heard lastSink
 
 	addr string
 	stop func() // idempotent: ends it as a process ends
@@ -104,7 +104,7 @@ func start(t testing.TB, dsn, addr string, change ...options) *replica {
 	handler := web.Chain(mux, web.Options{
 		Log: slog.New(slog.DiscardHandler), Metrics: web.NewMetrics(prometheus.NewRegistry()), Now: time.Now, MaxInFlight: 4096,
 	})
-	r.serve(t, addr, handler, journal.NewFollower(countedLog{db, r.reads}, func(error) {}, toValidator{judge}, r.hub))
+	r.serve(t, addr, handler, journal.NewFollower(countedLog{db, r.reads}, func(error) {}, toValidator{judge}, r.hub, &r.heard))
 	return r
 }
 
@@ -130,7 +130,7 @@ func (r *replica) serve(t testing.TB, addr string, handler http.Handler, followe
 		r.db.Close()
 	})
 	t.Cleanup(r.stop)
-	eventually(t, "the replica hears of changes", func() bool { return r.reads.Load() > 0 })
+	eventually(t, "the replica hears of changes", func() bool { return r.heard.any.Load() })
 }
 
 // toValidator feeds the replica's own validator, as app does.
@@ -145,6 +145,13 @@ func (s toValidator) Heard(h journal.Head) {
 func (s toValidator) Apply(c journal.Change) {
 	s.v.Apply(validator.Change{Number: c.Number, IDs: c.IDs, Forget: c.Forget})
 }
+
+// lastSink tells that the sinks before it were told.
+type lastSink struct{ any atomic.Bool }
+
+func (*lastSink) Reset(journal.Head)   {}
+func (*lastSink) Apply(journal.Change) {}
+func (s *lastSink) Heard(journal.Head) { s.any.Store(true) }
 
 func (r *replica) url() string { return "http://" + r.addr }
 
@@ -225,5 +232,3 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
-
-var errUnexpected = errors.New("unexpected")
