@@ -125,6 +125,9 @@ func (c Caller) MayGrant(scopes []string) error {
 // good for making the first management key or owner and for nothing else.
 func (c Caller) IsSetup() bool { return c.Actor.Kind == ActorSetup }
 
+// IsUser reports whether the caller is the signed-in user with this id.
+func (c Caller) IsUser(id string) bool { return c.Actor.Kind == ActorUser && c.Actor.ID == id }
+
 // CallerOf returns the caller that a management key's record stands for.
 func CallerOf(r *apikey.Record) Caller {
 	c := Caller{Actor: Actor{Kind: ActorKey, ID: r.Key.ID, Name: r.Key.Name}}

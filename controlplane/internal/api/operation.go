@@ -57,10 +57,7 @@ func problemOf(ctx huma.Context, status int, message string, errs ...error) huma
 	p := problem(status, message, errs)
 	if ctx != nil {
 		p.Finish(ctx.Context())
-		ctx.SetHeader("Cache-Control", "no-store")
-		if p.Status == http.StatusServiceUnavailable {
-			ctx.SetHeader("Retry-After", "1")
-		}
+		p.Headers(ctx.SetHeader)
 	}
 	return p
 }

@@ -48,6 +48,9 @@ type Config struct {
 	// PublicURL is where clients reach this installation, without a slash at
 	// its end; empty where links are to be relative.
 	PublicURL PublicURL `env:"PUBLIC_URL"`
+	// CookieSecure keeps the session cookie off plain HTTP. Where it is not set
+	// it is on in production and where PublicURL is https.
+	CookieSecure bool `env:"COOKIE_SECURE"`
 	// CORSOrigins may call the API from a browser.
 	CORSOrigins Origins `env:"CORS_ORIGINS"`
 

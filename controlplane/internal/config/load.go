@@ -47,6 +47,9 @@ func Load(environ []string, readFile func(string) ([]byte, error)) (Config, erro
 	if c.Production() && values["LATCHKEY_LISTEN"] == "" {
 		c.Listen = productionListen
 	}
+	if values["COOKIE_SECURE"] == "" {
+		c.CookieSecure = c.Production() || c.PublicURL.HTTPS()
+	}
 	c.check(values, &faults)
 	if len(faults) > 0 {
 		faults.sort()

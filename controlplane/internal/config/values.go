@@ -173,6 +173,11 @@ func (p *PublicURL) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// HTTPS reports whether clients come over TLS.
+func (p PublicURL) HTTPS() bool {
+	return len(p) > 6 && strings.EqualFold(string(p[:6]), "https:")
+}
+
 // Origins is a list of web origins (RFC 6454).
 type Origins []string
 

@@ -11,6 +11,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind groups faults by what the caller can do about them.
@@ -26,6 +27,7 @@ const (
 	Conflict                 // the state does not allow it: 409
 	Outdated                 // the thing changed since the caller read it: 412
 	Unavailable              // could not be decided or done now; try again: 503
+	TooMany                  // the caller has tried too often; try again later: 429
 )
 
 // Code names one fault for programs, such as "NOT_FOUND". Every code has a
@@ -43,6 +45,7 @@ const (
 	CodeTaken        Code = "ALREADY_EXISTS"
 	CodeOutdated     Code = "OUTDATED"
 	CodeUnavailable  Code = "UNAVAILABLE"
+	CodeTooMany      Code = "TOO_MANY_ATTEMPTS"
 )
 
 // Error is a fault. It is immutable once returned.
@@ -52,7 +55,9 @@ type Error struct {
 	Message string  // one sentence for the client, without any secret
 	Fix     string  // what would be right, where that is known
 	Fields  []Field // which values are wrong, for Invalid
-	cause   error
+	// RetryAfter is how long it is no use to try again; 0 where that is not known.
+	RetryAfter time.Duration
+	cause      error
 }
 
 // Field is one wrong value: where it stands and what would be right. Never the
@@ -85,6 +90,13 @@ func (e *Error) WithCode(c Code) *Error {
 func (e *Error) WithFix(format string, args ...any) *Error {
 	copied := *e
 	copied.Fix = fmt.Sprintf(format, args...)
+	return &copied
+}
+
+// WithRetryAfter returns a copy that says how long it is no use to try again.
+func (e *Error) WithRetryAfter(d time.Duration) *Error {
+	copied := *e
+	copied.RetryAfter = d
 	return &copied
 }
 
@@ -133,6 +145,8 @@ func (k Kind) code() Code {
 		return CodeOutdated
 	case Unavailable:
 		return CodeUnavailable
+	case TooMany:
+		return CodeTooMany
 	}
 	return CodeInternal
 }

@@ -26,6 +26,7 @@ type (
 	PlanKind         struct{}
 	SubscriptionKind struct{}
 	EventKind        struct{}
+	SessionKind      struct{}
 )
 
 func (UserKind) prefix() string         { return "usr_" }
@@ -33,6 +34,7 @@ func (KeyKind) prefix() string          { return "key_" }
 func (PlanKind) prefix() string         { return "pln_" }
 func (SubscriptionKind) prefix() string { return "sub_" }
 func (EventKind) prefix() string        { return "evt_" }
+func (SessionKind) prefix() string      { return "ses_" }
 
 // The ids there are.
 type (
@@ -41,6 +43,7 @@ type (
 	Plan         = Of[PlanKind]
 	Subscription = Of[SubscriptionKind]
 	Event        = Of[EventKind]
+	Session      = Of[SessionKind]
 )
 
 // New returns a fresh id. Ids made later sort later, to the millisecond.

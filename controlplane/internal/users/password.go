@@ -39,9 +39,30 @@ func HashPassword(password string) (PasswordHash, error) {
 	salt := make([]byte, saltLen)
 	_, _ = rand.Read(salt) // never fails: it ends the program instead
 	sum := argon2.IDKey([]byte(password), salt, argonPasses, argonMemoryKiB, argonLanes, hashLen)
+	return phcString(salt, sum), nil
+}
+
+// NoPassword returns a hash that no password matches, and that takes Matches as
+// long as one of today's: for users who do not exist or have no password.
+func NoPassword() PasswordHash {
+	random := make([]byte, saltLen+hashLen)
+	_, _ = rand.Read(random)
+	return phcString(random[:saltLen], random[saltLen:])
+}
+
+func phcString(salt, sum []byte) PasswordHash {
 	encode := base64.RawStdEncoding.EncodeToString
 	return PasswordHash(fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
-		argon2.Version, argonMemoryKiB, argonPasses, argonLanes, encode(salt), encode(sum))), nil
+		argon2.Version, argonMemoryKiB, argonPasses, argonLanes, encode(salt), encode(sum)))
+}
+
+// Weak reports whether the hash was made with less work than today's are:
+// memory times passes, as OWASP compares them, or a shorter salt or sum. A hash
+// that cannot be read is weak.
+func (h PasswordHash) Weak() bool {
+	p, err := parse(string(h))
+	return err != nil || p.memory < argonMemoryKiB || p.memory*p.passes < argonMemoryKiB*argonPasses ||
+		len(p.salt) < saltLen || len(p.sum) < hashLen
 }
 
 // ParsePasswordHash checks that text is an argon2id PHC string that Matches can

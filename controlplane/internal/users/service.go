@@ -120,24 +120,8 @@ func (s *Service) disable(u *User, c field.Change[bool]) {
 	case u.DisabledAt == nil: // the first stamp stays
 		now := s.now().UTC()
 		u.DisabledAt = &now
+		u.SessionStamp++
 	}
-}
-
-// SetPassword gives a user a password. It needs users:write and everything
-// that the user's role holds.
-func (s *Service) SetPassword(ctx context.Context, caller access.Caller, user id.User, hash PasswordHash) (User, error) {
-	if err := caller.Require(access.UsersWrite); err != nil {
-		return User{}, err
-	}
-	return s.store.Update(ctx, user, func(u *User) (*journal.Entry, error) {
-		if err := caller.MayTouch(u.Role); err != nil {
-			return nil, err
-		}
-		u.PasswordHash = hash
-		now := s.now().UTC()
-		u.UpdatedAt = now
-		return &journal.Entry{Caller: caller, At: now, Action: "user.set_password", Target: u.target()}, nil
-	})
 }
 
 // ByID returns a user. It needs users:read.

@@ -3,8 +3,9 @@
 //
 // Invariants: a password exists only as an argon2id hash; nobody makes, edits
 // or ends a user who may do more than they may; disabling a user stops all its
-// keys at once, because every record depends on its user. Called by the admin
-// API and the command line; the postgres adapter is its Store.
+// keys at once, because every record depends on its user; a disabled user and a
+// new password end the user's sessions. Called by the admin API, the command
+// line and identity; the postgres adapter is its Store.
 package users
 
 import (
@@ -44,9 +45,13 @@ type User struct {
 	PasswordHash PasswordHash    `json:"password"`
 	Metadata     json.RawMessage `json:"metadata"`
 	DisabledAt   *time.Time      `json:"disabled_at"`
-	CreatedAt    time.Time       `json:"-"`
-	UpdatedAt    time.Time       `json:"-"`
-	Version      int64           `json:"-"` // counts the writes of this row
+	// SessionStamp is copied into every session at its start. A session under
+	// another stamp than its user's is over: raising it ends them all, those
+	// that are being started at that moment too.
+	SessionStamp int64     `json:"-"`
+	CreatedAt    time.Time `json:"-"`
+	UpdatedAt    time.Time `json:"-"`
+	Version      int64     `json:"-"` // counts the writes of this row
 }
 
 // Filter narrows a list.

@@ -21,6 +21,7 @@ const (
 	CodeMediaType          Code = "UNSUPPORTED_MEDIA_TYPE"
 	CodeMethodNotSupported Code = "METHOD_NOT_SUPPORTED" // not the verdict METHOD_NOT_ALLOWED
 	CodeOverloaded         Code = "OVERLOADED"
+	CodeCrossOrigin        Code = "CROSS_ORIGIN"
 )
 
 // Entry is what the catalogue says about one code. Texts in other languages
@@ -90,10 +91,22 @@ var catalogue = append(verdicts(), []Entry{
 	faulty(fault.CodeUnavailable, http.StatusServiceUnavailable, "Unavailable", "This cannot be done now.",
 		"Try again after the time in Retry-After."),
 
+	faulty(fault.CodeTooMany, http.StatusTooManyRequests, "Too many attempts", "This was tried too often; the attempt was not looked at.",
+		"Try again after the time in Retry-After."),
+
 	// The domains' own. They are written out, for web knows no domain; a test
 	// finds the codes that are missing here.
 	faulty("SETUP_CLOSED", http.StatusConflict, "Set-up is over", "The set-up window has closed for good: there is an owner or a management key.",
 		"Use a management key, or make one with latchkey keys issue --management."),
+
+	faulty("WRONG_CREDENTIALS", http.StatusUnauthorized, "Not signed in", "There is no user with this username or email address and this password who may sign in.",
+		"Check both and try again; an administrator can set another password."),
+	faulty("SESSION_ENDED", http.StatusUnauthorized, "Session over", "The session has ended: its time is over, it was signed out, or the user was disabled or got another password.",
+		"Sign in again."),
+	faulty("COOKIE_NEEDS_HTTPS", http.StatusForbidden, "HTTPS needed to sign in", "COOKIE_SECURE is on and this came over plain HTTP: the browser would not keep the session.",
+		"Use the https address. Where a proxy in front ends TLS, name it in TRUSTED_PROXIES and let it send X-Forwarded-Proto. On a closed network without TLS set COOKIE_SECURE=false."),
+	{CodeCrossOrigin, http.StatusForbidden, "Request of another site", "A browser sent this on behalf of a page of another origin; it was not carried out.",
+		"Use the pages of this installation. Behind a proxy that changes the Host header, set PUBLIC_URL."},
 
 	{CodeMalformed, http.StatusBadRequest, "Malformed request", "The request cannot be read: its body is not one JSON value (RFC 8259) with each member name once.",
 		"Correct the syntax at the place named in errors."},

@@ -38,6 +38,16 @@ func clientOf(r *http.Request, trusted []netip.Prefix) (client netip.Addr, fromP
 	return client, true
 }
 
+// OverTLS reports whether the client came over TLS: to this process, or to a
+// trusted proxy that says so in X-Forwarded-Proto.
+func OverTLS(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	told := r.Header["X-Forwarded-Proto"]
+	return exchangeOf(r.Context()).fromProxy && len(told) == 1 && strings.EqualFold(strings.TrimSpace(told[0]), "https")
+}
+
 // cutLast cuts the last entry off a list.
 func cutLast(list string) (rest, last string, more bool) {
 	i := strings.LastIndexByte(list, ',')

@@ -17,6 +17,7 @@ type exchange struct {
 	settings        *Options
 	id              string
 	client          netip.Addr
+	fromProxy       bool // the peer is one of TrustedProxies
 	line            Line
 	response        response
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/shared/problem"
 )
 
 // ProblemType is the media type of problems (RFC 9457).
@@ -33,7 +35,8 @@ type Problem struct {
 	Errors    []FieldError `json:"errors,omitempty" doc:"Which values are wrong; never the values themselves."`
 	Fix       string       `json:"fix,omitempty" doc:"What would be right, where that is known." example:"Check the address and the id in it."`
 
-	cause error
+	retryAfter time.Duration
+	cause      error
 }
 
 // FieldError is one wrong value: where it stands and what would be right.
@@ -93,6 +96,7 @@ func ProblemOf(err error) *Problem {
 	if f.Fix != "" {
 		p.Fix = f.Fix
 	}
+	p.retryAfter = f.RetryAfter
 	for _, field := range f.Fields {
 		p.Errors = append(p.Errors, FieldError(field))
 	}
@@ -130,17 +134,27 @@ func WriteProblemBody(w http.ResponseWriter, p *Problem, body any) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", ProblemType)
-	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(encoded)))
 	h.Del("Etag")
-	if p.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", "1")
-	}
-	if p.Status == http.StatusUnauthorized && h.Get("Www-Authenticate") == "" {
-		h.Set("Www-Authenticate", Challenge) // RFC 9110, section 15.5.2: a 401 has one
-	}
+	p.Headers(func(name, value string) {
+		if name == "Cache-Control" || h.Get(name) == "" {
+			h.Set(name, value)
+		}
+	})
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(encoded) // the client may be gone; the line has the status
+}
+
+// Headers calls set with each header that goes with the problem: a 401 has a
+// challenge (RFC 9110, section 15.5.2), 429 and 503 say when to try again.
+func (p *Problem) Headers(set func(name, value string)) {
+	set("Cache-Control", "no-store")
+	switch p.Status {
+	case http.StatusUnauthorized:
+		set("Www-Authenticate", Challenge)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		set("Retry-After", problem.RetryAfter(p.retryAfter))
+	}
 }
 
 // Error returns the detail, for a problem that travels as an error.

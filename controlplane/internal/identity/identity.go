@@ -1,0 +1,152 @@
+// Package identity owns signing in: passwords that are checked, the sessions
+// that follow, and the brake on guessing.
+//
+//	SignIn ──throttle──► Accounts ──gate──► argon2id ──► Session, Token
+//	            │ before any hashing          │ also for a user who is not there
+//	Token ──SHA-256──► Sessions ──► Session and its User, as both are now
+//
+// Invariants: a token exists only in its cookie, the store has its SHA-256; a
+// session is live only before both of its ends, while its user is enabled and
+// has the stamp that the session began with; what a session may do is what its
+// user's role allows at this moment; an answer, and the work for it, is the
+// same whether or not there is such a user. Called by the admin API; the
+// postgres adapter is both of its stores.
+package identity
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
+)
+
+const (
+	// IdleTime is how long a session lives without a refresh.
+	IdleTime = 12 * time.Hour
+	// WholeTime is how long a session lives at most.
+	WholeTime = 30 * 24 * time.Hour
+	// MaxSessions is how many a user has at once; one more ends the oldest.
+	MaxSessions = 50
+)
+
+// Session is one sign-in of one user.
+type Session struct {
+	ID        id.Session
+	UserID    id.User
+	Stamp     int64 // the user's SessionStamp when it began
+	CreatedAt time.Time
+	// RefreshedAt is when it last got a new token; at first CreatedAt.
+	RefreshedAt time.Time
+	ExpiresAt   time.Time // the idle end, which a refresh moves
+	EndsAt      time.Time // the absolute end, which nothing moves
+	// Address and UserAgent are of the last sign-in or refresh, for people to
+	// recognise a session by.
+	Address   string
+	UserAgent string
+}
+
+// live is the rule that Sessions.List repeats in SQL.
+func (s Session) live(u users.User, now time.Time) bool {
+	return now.Before(s.ExpiresAt) && now.Before(s.EndsAt) && u.DisabledAt == nil && s.Stamp == u.SessionStamp
+}
+
+// Current is a live session with its user.
+type Current struct {
+	Session Session
+	User    users.User
+}
+
+// Caller is what the user may do, by the role of this moment.
+func (c Current) Caller() access.Caller { return callerOf(c.User) }
+
+func callerOf(u users.User) access.Caller {
+	return access.Caller{
+		Actor:  access.Actor{Kind: access.ActorUser, ID: u.ID.String(), Name: u.Name},
+		Scopes: u.Role.Scopes(),
+	}
+}
+
+// Origin is where a request came from.
+type Origin struct {
+	Address   netip.Addr // the zero Addr where it is not known
+	UserAgent string
+}
+
+// Accounts finds users by what they type in. Every method answers Unavailable
+// where the database cannot be reached.
+type Accounts interface {
+	// Account returns the user with this username, else the only user with a
+	// password and this email address; login is in lower case. ok is false where
+	// there is none.
+	Account(ctx context.Context, login string) (u users.User, ok bool, err error)
+	// Rehash puts a stronger hash of the same password in the place of the old
+	// one, where that is still there. It is no change that the journal keeps.
+	Rehash(ctx context.Context, user id.User, old, stronger users.PasswordHash) error
+}
+
+// Sessions keeps sessions. Every method answers Unavailable where the database
+// cannot be reached.
+type Sessions interface {
+	// Start adds a session, ends the oldest beyond MaxSessions of its user, and
+	// clears away some that are over.
+	Start(ctx context.Context, s Session, d Digest) error
+	// Renew puts a new token and what a refresh moves in the place of the old,
+	// and reports false where no session has the old token any more: of two who
+	// refresh with one token one is too late.
+	Renew(ctx context.Context, old, renewed Digest, s Session) (bool, error)
+	// ByDigest returns the session with a token, live or not, and its user.
+	ByDigest(ctx context.Context, d Digest) (c Current, ok bool, err error)
+	// ByID returns a session, live or not, and its user; NotFound without one.
+	ByID(ctx context.Context, session id.Session) (Current, error)
+	// List returns the live sessions, the newest first.
+	List(ctx context.Context, f Filter) ([]Session, error)
+	// End removes sessions and appends the entry, where there is one: all or
+	// nothing. A session that is not there is no fault.
+	End(ctx context.Context, which Which, e *journal.Entry) error
+}
+
+// Filter narrows a list of sessions.
+type Filter struct {
+	User  id.User    // none: of all users
+	Now   time.Time  // live at this moment
+	After id.Session // the last one of the page before
+	Limit int
+}
+
+// Which names sessions to end: one, or all of a user but one.
+type Which struct {
+	One    id.Session
+	User   id.User
+	Except id.Session
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	Accounts Accounts
+	Sessions Sessions
+	Users    *users.Service
+	Now      func() time.Time
+	// Wait returns when the time is over, or ctx's error before.
+	Wait func(ctx context.Context, d time.Duration) error
+	// Hashers is how many passwords are hashed at once; each takes a core and
+	// 19 MiB. At least 1.
+	Hashers int
+}
+
+// Service is what may be done about signing in. Safe for concurrent use.
+type Service struct {
+	Config
+	gate     *gate
+	throttle *throttle
+	nobody   users.PasswordHash // what an unknown user's password is checked against
+	stats    counters
+}
+
+// New returns the service. It starts nothing.
+func New(c Config) *Service {
+	return &Service{Config: c, gate: newGate(c.Hashers), throttle: newThrottle(), nobody: users.NoPassword()}
+}

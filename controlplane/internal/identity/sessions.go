@@ -1,0 +1,73 @@
+package identity
+
+import (
+	"context"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+)
+
+// List returns a page of live sessions, the newest first. It needs users:read.
+func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]Session, error) {
+	if err := caller.Require(access.UsersRead); err != nil {
+		return nil, err
+	}
+	f.Now = s.Now()
+	return s.Sessions.List(ctx, f)
+}
+
+// End ends a session. It needs users:write and everything that its user's role
+// holds, and is kept by the journal: somebody was signed out by somebody else.
+func (s *Service) End(ctx context.Context, caller access.Caller, session id.Session) error {
+	if err := caller.Require(access.UsersWrite); err != nil {
+		return err
+	}
+	c, err := s.live(ctx, session)
+	if err != nil {
+		return err
+	}
+	if err := caller.MayTouch(c.User.Role); err != nil {
+		return err
+	}
+	return s.Sessions.End(ctx, Which{One: session}, &journal.Entry{
+		Caller: caller, At: s.Now().UTC(), Action: "user.end_session",
+		Target: journal.Target{Kind: "user", ID: c.User.ID.String(), Name: c.User.Name},
+		Before: struct {
+			Session id.Session `json:"session"`
+		}{session},
+	})
+}
+
+// live finds a session; one that is over is not there.
+func (s *Service) live(ctx context.Context, session id.Session) (Current, error) {
+	c, err := s.Sessions.ByID(ctx, session)
+	if err == nil && !c.Session.live(c.User, s.Now()) {
+		err = fault.New(fault.NotFound, "there is no such session, or it is over")
+	}
+	return c, err
+}
+
+// Own returns a page of the live sessions of a session's user.
+func (s *Service) Own(ctx context.Context, c Current, f Filter) ([]Session, error) {
+	f.User, f.Now = c.User.ID, s.Now()
+	return s.Sessions.List(ctx, f)
+}
+
+// EndOwn ends a session of one's own. Another user's is not there.
+func (s *Service) EndOwn(ctx context.Context, c Current, session id.Session) error {
+	other, err := s.live(ctx, session)
+	if err != nil {
+		return err
+	}
+	if other.User.ID != c.User.ID {
+		return fault.New(fault.NotFound, "there is no such session, or it is over")
+	}
+	return s.Sessions.End(ctx, Which{One: session}, nil)
+}
+
+// EndOthers ends every session of one's own but this one.
+func (s *Service) EndOthers(ctx context.Context, c Current) error {
+	return s.Sessions.End(ctx, Which{User: c.User.ID, Except: c.Session.ID}, nil)
+}

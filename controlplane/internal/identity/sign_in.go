@@ -1,0 +1,223 @@
+package identity
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
+)
+
+const (
+	// MaxLogin bounds what is typed in as username or email address, in bytes.
+	MaxLogin = 254
+	// maxDelayed is how many attempts are held back at once.
+	maxDelayed = 256
+	// maxUserAgent bounds what is kept of a browser's name, in bytes.
+	maxUserAgent = 200
+)
+
+// Attempt is somebody who wants to sign in.
+type Attempt struct {
+	Login    string // a username or an email address
+	Password string
+	From     Origin
+	// Replaces is the session that the browser had, which ends.
+	Replaces Token
+}
+
+// Result is what came of an attempt.
+type Result struct {
+	Outcome Outcome
+	// UserID is whose password it was, or was not; none where nobody has that
+	// login. It is for the log, never for the client.
+	UserID id.User
+	// Of an Accepted one.
+	Token   Token
+	Current Current
+	// Of a Throttled one: how long it is no use to try again.
+	RetryAfter time.Duration
+}
+
+// SignIn checks a password and begins a session. An unknown user, one without a
+// password, a disabled one and a wrong password are Refused alike, for the same
+// work. The error is Unavailable where that could not be decided.
+func (s *Service) SignIn(ctx context.Context, a Attempt) (r Result, err error) {
+	defer func() { s.stats.signedIn(r.Outcome, err) }()
+	login := strings.ToLower(strings.TrimSpace(a.Login))
+	charge, r, err := s.admit(ctx, login, a.From)
+	if err != nil || r.Outcome == Throttled {
+		return r, err
+	}
+	u, found, err := s.Accounts.Account(ctx, login)
+	if err != nil {
+		return r, err
+	}
+	r.UserID = u.ID
+	right, stronger, err := s.check(ctx, u.PasswordHash, a.Password)
+	if err != nil || !right || !found || u.DisabledAt != nil {
+		return r, err
+	}
+	if stronger != "" {
+		if err := s.Accounts.Rehash(ctx, u.ID, u.PasswordHash, stronger); err != nil {
+			return r, err
+		}
+	}
+	if r.Token, r.Current, err = s.begin(ctx, u, a.From); err != nil {
+		return r, err
+	}
+	charge.succeeded()
+	r.Outcome = Accepted
+	return r, s.SignOut(ctx, a.Replaces)
+}
+
+// admit asks the throttle about an attempt, and holds back one that it delays.
+func (s *Service) admit(ctx context.Context, account string, from Origin) (a attempt, r Result, err error) {
+	a, wait, delay := s.throttle.admit(s.Now(), account, from.Address)
+	switch {
+	case wait > 0:
+		return a, Result{Outcome: Throttled, RetryAfter: wait}, nil
+	case delay == 0:
+		return a, r, nil
+	}
+	defer s.stats.delayed.Add(-1)
+	if s.stats.delayed.Add(1) > maxDelayed {
+		return a, r, fault.New(fault.Unavailable, "too many people sign in at this moment").WithRetryAfter(longestDelay)
+	}
+	if err := s.Wait(ctx, delay); err != nil {
+		return a, r, fault.Wrap(err, fault.Unavailable, "the attempt was given up")
+	}
+	return a, r, nil
+}
+
+// check compares a password with a hash, or with nobody's where there is none.
+// Where it is right and its hash weak, stronger is one to put in its place.
+func (s *Service) check(ctx context.Context, hash users.PasswordHash, password string) (right bool, stronger users.PasswordHash, err error) {
+	against := hash
+	if against == "" {
+		against = s.nobody
+	}
+	failed := s.gate.through(ctx, func() {
+		s.gate.count()
+		if right = against.Matches(password) && hash != ""; right && hash.Weak() {
+			s.gate.count()
+			// A password that was good once and is too short by today's rules
+			// keeps the hash that it has.
+			stronger, _ = users.HashPassword(password)
+		}
+	})
+	return right, stronger, failed
+}
+
+// hash hashes a new password in its turn.
+func (s *Service) hash(ctx context.Context, password string) (hash users.PasswordHash, err error) {
+	failed := s.gate.through(ctx, func() {
+		s.gate.count()
+		hash, err = users.HashPassword(password)
+	})
+	if failed != nil {
+		return "", failed
+	}
+	return hash, err
+}
+
+// begin starts a session with a token of its own. Where u is out of date, as
+// when the password was changed meanwhile, the session is over from the start.
+func (s *Service) begin(ctx context.Context, u users.User, from Origin) (Token, Current, error) {
+	now, token := s.Now().UTC(), newToken()
+	session := Session{
+		ID: id.New[id.SessionKind](), UserID: u.ID, Stamp: u.SessionStamp,
+		CreatedAt: now, RefreshedAt: now, ExpiresAt: now.Add(IdleTime), EndsAt: now.Add(WholeTime),
+	}
+	session.seen(from)
+	return token, Current{session, u}, s.Sessions.Start(ctx, session, token.digest())
+}
+
+func (s *Session) seen(from Origin) {
+	s.Address = ""
+	if from.Address.IsValid() {
+		s.Address = from.Address.String()
+	}
+	s.UserAgent = strings.ToValidUTF8(strings.Map(printable, from.UserAgent[:min(len(from.UserAgent), maxUserAgent)]), "")
+}
+
+func printable(c rune) rune {
+	if unicode.IsPrint(c) {
+		return c
+	}
+	return -1
+}
+
+// Authenticate returns the live session with a token; ok is false where there
+// is none.
+func (s *Service) Authenticate(ctx context.Context, t Token) (c Current, ok bool, err error) {
+	if t.IsZero() {
+		return c, false, nil
+	}
+	c, ok, err = s.Sessions.ByDigest(ctx, t.digest())
+	if err != nil || !ok || !c.Session.live(c.User, s.Now()) {
+		return Current{}, false, err
+	}
+	return c, true, nil
+}
+
+// Refresh gives a live session a new token, after which the old one is nothing,
+// and moves its idle end; ok is false where there is none.
+func (s *Service) Refresh(ctx context.Context, t Token, from Origin) (renewed Token, c Current, ok bool, err error) {
+	if c, ok, err = s.Authenticate(ctx, t); err != nil || !ok {
+		return Token{}, c, false, err
+	}
+	renewed = newToken()
+	c.Session.RefreshedAt = s.Now().UTC()
+	c.Session.ExpiresAt = earlier(c.Session.RefreshedAt.Add(IdleTime), c.Session.EndsAt)
+	c.Session.seen(from)
+	ok, err = s.Sessions.Renew(ctx, t.digest(), renewed.digest(), c.Session)
+	return renewed, c, ok, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// SignOut ends the session with a token, where there is one.
+func (s *Service) SignOut(ctx context.Context, t Token) error {
+	c, ok, err := s.Authenticate(ctx, t)
+	if err != nil || !ok {
+		return err
+	}
+	return s.Sessions.End(ctx, Which{One: c.Session.ID}, nil)
+}
+
+// Setup makes the first owner and signs it in. Only the set-up window may.
+func (s *Service) Setup(ctx context.Context, caller access.Caller, a Attempt) (r Result, err error) {
+	if !caller.IsSetup() {
+		return r, fault.New(fault.Forbidden, "only the set-up token opens this").WithFix("sign in, or create users with the admin API")
+	}
+	if strings.TrimSpace(a.Login) == "" {
+		return r, required("body.username")
+	}
+	hash, err := s.hash(ctx, a.Password)
+	if err != nil {
+		return r, err
+	}
+	u, err := s.Users.Create(ctx, caller, users.NewUser{Name: a.Login, Username: a.Login, Role: access.Owner, Password: hash})
+	if err != nil {
+		return r, err
+	}
+	r = Result{Outcome: Accepted, UserID: u.ID}
+	r.Token, r.Current, err = s.begin(ctx, u, a.From)
+	return r, err
+}
+
+func required(location string) error {
+	var f fault.Fields
+	f.Add(location, "this is needed")
+	return f.Err()
+}
