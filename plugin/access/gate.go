@@ -1,0 +1,208 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/latchkey/latchkey/plugin/gateway"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// Judge decides about one credential whose shape is right. It is safe for
+// concurrent use, reads the request until it returns, bounds its own wait, and
+// answers Undecided where it cannot decide.
+type Judge interface {
+	Validate(ctx context.Context, r *apikey.Request) apikey.Verdict
+}
+
+// Gate is what all routes of the process share. It is safe for concurrent use;
+// its fields are not changed after the first Configure.
+type Gate struct {
+	Judge Judge
+	// Prefixes returns the prefixes that the installation issues or has issued;
+	// none while they are not known.
+	Prefixes func() apikey.Prefixes
+	// Trouble returns a line for Kong's log where requests are not decided and
+	// an operator should know why; "" where there is nothing to say, or it was
+	// said a moment ago. May be nil.
+	Trouble func() string
+
+	mu   sync.Mutex
+	told map[string]bool // by plugin id: the log has its hint about scopes
+}
+
+// mostTold bounds told; later plugins give no hint.
+const mostTold = 10_000
+
+// handler is one instance of the plugin: a policy, ready to be applied.
+type handler struct {
+	gate     *Gate
+	policy   Policy
+	request  apikey.Request  // what the policy asks
+	keyNames map[string]bool // by their dashed form
+	batches  *batches
+	hint     atomic.Pointer[string] // for the log, at the next request
+}
+
+// Configure makes the handler of a route from the JSON that Kong sends. An error
+// names everything that is wrong.
+func (g *Gate) Configure(config []byte) (func(context.Context, *gateway.Phase) bool, error) {
+	policy, err := parsePolicy(config)
+	if err != nil {
+		return nil, err
+	}
+	h := &handler{gate: g, policy: policy, keyNames: map[string]bool{}, batches: newBatches(&policy)}
+	for _, name := range policy.KeyNames {
+		h.keyNames[dashed(name)] = true
+	}
+	env, _ := apikey.ParseEnvironment(policy.Environment) // "" is any
+	h.request = apikey.Request{Kind: apikey.KindAPI, Environment: env, Scopes: policy.Scopes, AnyScopes: policy.ScopesAny}
+	if len(policy.Scopes)+len(policy.ScopesAny) == 0 {
+		h.hint.Store(g.scopeHint(config))
+	}
+	return h.access, nil
+}
+
+// scopeHint returns what an operator should know about a policy without scopes,
+// once for each place where Kong enables the plugin; nil afterwards. Kong starts
+// an instance per worker, and all of them again with every change.
+func (g *Gate) scopeHint(config []byte) *string {
+	var at struct {
+		Plugin  string `json:"__plugin_id"`
+		Route   string `json:"route_id"`
+		Service string `json:"service_id"`
+	}
+	_ = json.Unmarshal(config, &at) // it was parsed before; of other types: unknown
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.told[at.Plugin] || len(g.told) >= mostTold {
+		return nil
+	}
+	if g.told == nil {
+		g.told = map[string]bool{}
+	}
+	g.told[at.Plugin] = true
+	where := "every route"
+	switch {
+	case at.Route != "":
+		where = "route " + at.Route
+	case at.Service != "":
+		where = "service " + at.Service
+	}
+	hint := "latchkey: " + where + " asks for no scopes, so every live key passes"
+	return &hint
+}
+
+// access decides one request.
+func (h *handler) access(ctx context.Context, p *gateway.Phase) bool {
+	if h.hint.Load() != nil {
+		if hint := h.hint.Swap(nil); hint != nil {
+			_ = p.Log(gateway.Warn, *hint) // a failed call shows in the phase
+		}
+	}
+	c, err := h.find(p)
+	if err != nil {
+		return false
+	}
+	if c.text == "" && !c.many && h.policy.Anonymous {
+		return h.batches.send(p, setAnonymous, false) == nil
+	}
+	req := h.request
+	verdict, ok := h.shape(&c, &req)
+	if ok {
+		req.Client = &client{phase: p}
+		verdict = h.gate.Judge.Validate(ctx, &req)
+	}
+	if p.Err() != nil {
+		return false // what the judge asked of Kong was not answered
+	}
+	if verdict.Code == apikey.Undecided && h.gate.Trouble != nil {
+		if line := h.gate.Trouble(); line != "" {
+			_ = p.Log(gateway.Err, line) // a failed call shows in the phase
+		}
+	}
+	if verdict.Code != apikey.Valid {
+		return h.refuse(p, &verdict, &req)
+	}
+	return h.admit(p, &c, &verdict.Record)
+}
+
+// shape judges what can be judged without a look-up, and puts the fingerprint
+// into the request. ok is false where that was enough for a refusal. A key of
+// another kind is left to the judge, which finds that it does not exist here.
+func (h *handler) shape(c *credential, req *apikey.Request) (verdict apikey.Verdict, ok bool) {
+	switch {
+	case c.many:
+		return apikey.Verdict{Code: apikey.AmbiguousCredential}, false
+	case c.text == "":
+		return apikey.Verdict{Code: apikey.MissingCredential}, false
+	}
+	prefixes := h.gate.Prefixes()
+	if len(prefixes) == 0 {
+		return apikey.Verdict{Code: apikey.Undecided}, false // before the control plane was heard
+	}
+	token, ok := prefixes.Parse(c.text)
+	if !ok {
+		return apikey.Verdict{Code: apikey.Malformed}, false
+	}
+	req.Fingerprint = token.Fingerprint
+	return apikey.Verdict{}, true
+}
+
+// admit tells the upstream, and where asked for Kong's own plugins, who calls.
+func (h *handler) admit(p *gateway.Phase, c *credential, r *apikey.Record) bool {
+	if h.policy.Authenticate {
+		err := p.Authenticate(gateway.Caller{
+			ConsumerID: r.User.ID, Username: r.User.Name, CustomID: r.User.ExternalID, CredentialID: r.Key.ID,
+		})
+		if err != nil {
+			return false
+		}
+	}
+	if c.query && h.policy.HideCredentials && p.SetRawQuery(c.rest) != nil {
+		return false
+	}
+	set := func(headers []gateway.Header) { setIdentity(headers, r) }
+	return h.batches.send(p, set, c.bearer && h.policy.HideCredentials) == nil
+}
+
+// client asks Kong about the client, once for each thing.
+type client struct {
+	phase        *gateway.Phase
+	asked        [3]bool
+	ip           netip.Addr
+	method, path string
+}
+
+// IP is the client's address after Kong's trusted_ips were applied.
+func (c *client) IP() netip.Addr {
+	if !c.asked[0] {
+		c.asked[0] = true
+		if text, err := c.phase.ForwardedIP(); err == nil {
+			ip, _ := netip.ParseAddr(text) // a Unix socket has none
+			c.ip = ip.Unmap()
+		}
+	}
+	return c.ip
+}
+
+// Method is the request's method.
+func (c *client) Method() string {
+	if !c.asked[1] {
+		c.asked[1] = true
+		c.method, _ = c.phase.Method() // a failed call shows in the phase
+	}
+	return c.method
+}
+
+// Path is the request's path as it was sent.
+func (c *client) Path() string {
+	if !c.asked[2] {
+		c.asked[2] = true
+		c.path, _ = c.phase.Path() // a failed call shows in the phase
+	}
+	return c.path
+}
