@@ -24,6 +24,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/gateways"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
@@ -39,6 +40,7 @@ type Services struct {
 	Plans         *plans.Service
 	Subscriptions *subscriptions.Service
 	Gateways      *gateways.Service
+	Audit         *journal.Audit
 }
 
 // Judge decides on management keys; the validator does.
@@ -87,6 +89,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerPlans()
 	a.registerSubscriptions()
 	a.registerGateways()
+	a.registerAudit()
 	mux.HandleFunc("GET /openapi.json", serveDocument(a.huma, "application/vnd.oai.openapi+json", (*huma.OpenAPI).MarshalJSON))
 	mux.HandleFunc("GET /openapi.yaml", serveDocument(a.huma, "application/vnd.oai.openapi", (*huma.OpenAPI).YAML))
 	return a.huma
@@ -133,6 +136,7 @@ func document(c Config) huma.Config {
 		{Name: "Plans", Description: "Tiers: what keys under them may do."},
 		{Name: "Subscriptions", Description: "Which user is on which plan."},
 		{Name: "Gateways", Description: "The processes at the edge, and how far they follow."},
+		{Name: "Audit", Description: "Who did what, to what, when and from where; chained, so that what was altered or removed is found."},
 	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		SecurityScheme: {

@@ -94,7 +94,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 func (a *App) handler(o Options, told *feed) (http.Handler, error) {
 	c, mux := &a.Config, http.NewServeMux()
 	document := api.New(mux, api.Config{
-		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions},
+		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions, Audit: a.Audit},
 		Judge:    a.validator, Setup: a.Bootstrap, Prefixes: told.Prefixes, Now: o.Now,
 		Version: o.Version, PublicURL: string(c.PublicURL),
 	})
@@ -163,6 +163,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var running sync.WaitGroup
 	running.Go(func() { a.follower.Run(ctx) })
+	running.Go(func() { headLog{read: a.DB.Head, log: a.log}.run(ctx) })
 	running.Go(func() { cancel(a.keepDatabase(ctx)) })
 	for _, s := range []struct {
 		server *http.Server

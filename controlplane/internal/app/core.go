@@ -57,6 +57,7 @@ type Core struct {
 	Plans         *plans.Service
 	Subscriptions *subscriptions.Service
 	Bootstrap     *bootstrap.Service
+	Audit         *journal.Audit
 
 	// committed hears of changes that this process makes, once serve has set it.
 	committed atomic.Pointer[func(journal.Change)]
@@ -120,6 +121,9 @@ func (c *Core) domains(ctx context.Context, now func() time.Time) (err error) {
 	c.Keys = keys.New(keys.Config{
 		Store: c.DB.Keys(), Digest: c.Peppers, Prefix: prefix, Now: now,
 		Facts: keys.Facts{Owners: c.DB.Users(), Plans: c.DB.Plans(), Subscriptions: c.DB.Subscriptions()},
+	})
+	c.Audit = journal.NewAudit(journal.AuditConfig{
+		Store: c.DB.Audit(), Chain: c.Chain, Checkpoints: journal.NewCheckpoints(c.Config.Key("audit checkpoint")), Now: now,
 	})
 	c.Bootstrap = bootstrap.New(c.DB.Bootstrap(), prefix, c.Config.BootstrapOpen)
 	return nil
