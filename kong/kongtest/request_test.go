@@ -30,12 +30,12 @@ func TestNormalPath(t *testing.T) {
 func TestQueryTable(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]table{
-		"":                table{},
-		"&&=x&=":          table{},
-		"a":               table{"a": true},
-		"a=":              table{"a": ""},
-		"a=1&a&a=%3d=&+b": table{"a": list{"1", true, "=="}, " b": true},
-		"a=%&b=%4":        table{"a": "%", "b": "%4"},
+		"":                {},
+		"&&=x&=":          {},
+		"a":               {"a": true},
+		"a=":              {"a": ""},
+		"a=1&a&a=%3d=&+b": {"a": list{"1", true, "=="}, " b": true},
+		"a=%&b=%4":        {"a": "%", "b": "%4"},
 	} {
 		if diff := cmp.Diff(want, (&Request{Query: in}).queryTable(defaultMost)); diff != "" {
 			t.Errorf("%s: %s", in, diff)
