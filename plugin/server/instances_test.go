@@ -55,7 +55,7 @@ func serve(t *testing.T, opt Options) (path string, stop func() error) {
 		ended <- err
 		return err
 	}
-	t.Cleanup(func() { stop() })
+	t.Cleanup(func() { _ = stop() })
 	return path, stop
 }
 

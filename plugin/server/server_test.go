@@ -102,7 +102,7 @@ func TestSuccessorTakesOver(t *testing.T) {
 	if err := second.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { second.Process.Signal(syscall.SIGTERM); second.Wait() })
+	t.Cleanup(func() { _ = second.Process.Signal(syscall.SIGTERM); _ = second.Wait() })
 	if err := waitFor(t, first); err != nil {
 		t.Errorf("the first process: %v, want an orderly end", err)
 	}
@@ -154,8 +154,8 @@ func waitFor(t *testing.T, cmd *exec.Cmd) error {
 	case err := <-done:
 		return err
 	case <-time.After(10 * time.Second):
-		cmd.Process.Kill()
-		<-done
+		_ = cmd.Process.Kill()
+		_ = <-done
 		t.Fatal("the process did not end")
 		return nil
 	}
@@ -184,7 +184,7 @@ func TestEndsWhenItsKongIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers(t, prefix, true)
-	worker.Process.Kill()
-	worker.Wait()
+	_ = worker.Process.Kill()
+	_ = worker.Wait()
 	answers(t, prefix, false)
 }

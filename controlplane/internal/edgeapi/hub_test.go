@@ -91,9 +91,8 @@ func TestAChangeIsReadOnceHoweverManyListen(t *testing.T) {
 		}
 		must[keys.Key](t)(act(t.Context(), access.CLI("test"), k.Key.ID))
 	}
-	last := int64(0)
 	for i, events := range all {
-		last = 0
+		last := int64(0)
 		for range 2 * rounds {
 			e := next(t, events, wire.EventChange)
 			c := must[wire.Change](t)(wire.DecodeChange(e.Data))
