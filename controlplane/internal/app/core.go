@@ -84,12 +84,22 @@ func OpenCore(ctx context.Context, o Options) (_ *Core, err error) {
 	if err := migrate(ctx, c.DSN, o.Notice); err != nil {
 		return nil, err
 	}
-	c.Chain = journal.NewChain(c.Config.Key("audit chain"))
+	c.Chain = NewChain(&c.Config)
 	if c.DB, err = postgres.Open(ctx, postgres.Options{DSN: c.DSN, Chain: c.Chain, MaxConns: maxConns, Committed: c.tell}); err != nil {
 		return nil, err
 	}
 	c.closing(func(context.Context) error { c.DB.Close(); return nil })
 	return c, c.domains(ctx, o.Now)
+}
+
+// NewChain returns the seal of audit rows.
+func NewChain(c *config.Config) *journal.Chain { return journal.NewChain(c.Key("audit chain")) }
+
+// NewAudit returns the audit log over a database.
+func NewAudit(c *config.Config, db *postgres.DB, now func() time.Time) *journal.Audit {
+	return journal.NewAudit(journal.AuditConfig{
+		Store: db.Audit(), Chain: NewChain(c), Checkpoints: journal.NewCheckpoints(c.Key("audit checkpoint")), Now: now,
+	})
 }
 
 // tell passes a change of one's own on at once: who was answered that a key is
@@ -122,9 +132,7 @@ func (c *Core) domains(ctx context.Context, now func() time.Time) (err error) {
 		Store: c.DB.Keys(), Digest: c.Peppers, Prefix: prefix, Now: now,
 		Facts: keys.Facts{Owners: c.DB.Users(), Plans: c.DB.Plans(), Subscriptions: c.DB.Subscriptions()},
 	})
-	c.Audit = journal.NewAudit(journal.AuditConfig{
-		Store: c.DB.Audit(), Chain: c.Chain, Checkpoints: journal.NewCheckpoints(c.Config.Key("audit checkpoint")), Now: now,
-	})
+	c.Audit = NewAudit(&c.Config, c.DB, now)
 	c.Bootstrap = bootstrap.New(c.DB.Bootstrap(), prefix, c.Config.BootstrapOpen)
 	return nil
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/latchkey/latchkey/controlplane/internal/app"
 	"github.com/latchkey/latchkey/controlplane/internal/config"
-	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/postgres"
 )
 
@@ -91,8 +91,7 @@ func (s *session) examine(ctx context.Context, d *diagnosis) {
 			d.failed("postgresql", err)
 		}
 	}()
-	chain := journal.NewChain(c.Key("audit chain"))
-	db, err := postgres.Open(ctx, postgres.Options{DSN: place.dsn, Chain: chain})
+	db, err := postgres.Open(ctx, postgres.Options{DSN: place.dsn, Chain: app.NewChain(&c)})
 	if err != nil {
 		d.failed("postgresql", err)
 		return
@@ -103,7 +102,7 @@ func (s *session) examine(ctx context.Context, d *diagnosis) {
 	}
 	examinePeppers(ctx, d, &c, db)
 	s.examineSetup(ctx, d, &c, db)
-	examineChain(ctx, d, chain, db)
+	examineChain(ctx, d, app.NewAudit(&c, db, s.env.Now))
 }
 
 // examineConfiguration is the one check that has several failures.

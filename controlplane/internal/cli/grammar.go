@@ -21,6 +21,10 @@ type grammar struct {
 		List        listUsersCmd   `cmd:"" group:"data" help:"List users, the newest first."`
 		SetPassword setPasswordCmd `cmd:"" group:"data" help:"Give a user a password, read from the terminal or stdin."`
 	} `cmd:"" group:"data" help:"Create and list users."`
+	Audit struct {
+		Verify verifyAuditCmd `cmd:"" group:"data" help:"Prove that nobody altered the audit log."`
+		Prune  pruneAuditCmd  `cmd:"" group:"data" help:"Remove the oldest events, with a sealed checkpoint in their place."`
+	} `cmd:"" group:"data" help:"Verify and prune the audit log."`
 
 	HashPassword hashPasswordCmd `cmd:"" group:"other" help:"Hash a password for ADMIN_PASSWORD_HASH."`
 	OpenAPI      openAPICmd      `cmd:"" name:"openapi" group:"other" help:"Print the OpenAPI document of the API."`
@@ -32,7 +36,7 @@ type grammar struct {
 
 var groups = []cli.Group{
 	{Key: "run", Title: "Run it:"},
-	{Key: "data", Title: "Keys and users (also through the API, where these need no credential):"},
+	{Key: "data", Title: "Keys, users and the audit log (also through the API, where these need no credential):"},
 	{Key: "other", Title: "Other:"},
 }
 
