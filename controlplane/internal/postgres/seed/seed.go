@@ -43,8 +43,8 @@ type Result struct {
 	Keys          int `json:"keys"`
 }
 
-// Run seeds a database, once: a second time is a Conflict. It takes no lock that
-// others wait for until the very end.
+// Run seeds a database, once: a second time is a Conflict. Whoever uses the
+// keys of the database meanwhile waits for its end.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Population.check(); err != nil {
 		return Result{}, err

@@ -78,9 +78,7 @@ func (w *writer) copy(ctx context.Context, t table) (copied int, err error) {
 			return copied, fmt.Errorf("%s: %w", t.name, err)
 		}
 		copied += int(n)
-		if w.Progress != nil {
-			w.Progress(t.name, to, t.n)
-		}
+		w.progress(t.name, to, t.n)
 	}
 	return copied, nil
 }
@@ -100,9 +98,11 @@ func (w *writer) subscriptions(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *writer) keys(ctx context.Context) (err error) {
-	w.result.Keys, err = w.copy(ctx, table{"keys", keyColumns, w.Keys, func(n int) []any { return w.keyRow(n, w.Digester) }})
-	return err
+func (w *writer) keys(ctx context.Context) error {
+	return w.bare(ctx, "keys", func() (err error) {
+		w.result.Keys, err = w.copy(ctx, table{"keys", keyColumns, w.Keys, func(n int) []any { return w.keyRow(n, w.Digester) }})
+		return err
+	})
 }
 
 // journal tells the whole of it in one audit row. There is nothing for caches to
