@@ -22,8 +22,6 @@ const streamBuffer = 64 << 10
 func streamLines(ctx huma.Context, disposition string, produce func(write func(any) error) error) {
 	r, w := humago.Unwrap(ctx)
 	part := &part{w: w, control: http.NewResponseController(w)}
-	// The server's deadline for reading would end the request's context.
-	_ = part.control.SetReadDeadline(time.Time{}) // the chain's writers can; where one cannot, the server's limit holds
 	h := w.Header()
 	h.Set("Content-Type", ndjson)
 	h.Set("Content-Disposition", disposition)
