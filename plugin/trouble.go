@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -42,5 +43,5 @@ func (t *trouble) line() string {
 		return ""
 	}
 	t.told = now
-	return "latchkey: requests get 503, for the control plane cannot be followed: " + t.err.Error()
+	return "latchkey: requests get 503, for the control plane cannot be followed: " + strings.ReplaceAll(t.err.Error(), "\n", ": ")
 }
