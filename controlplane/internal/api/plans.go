@@ -17,13 +17,14 @@ type planView struct {
 	Slug       string     `json:"slug" example:"pro"`
 	Name       string     `json:"name" example:"Pro"`
 	Scopes     []string   `json:"scopes" example:"[\"reports:*\"]" doc:"The most that a key under the plan may carry; empty: no bound."`
+	Public     bool       `json:"public" doc:"Whether GET /v1/plans, which anybody may read, shows it."`
 	ArchivedAt *time.Time `json:"archived_at" nullable:"true" doc:"Since when it takes no new subscriptions."`
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
 }
 
 func viewPlan(p plans.Plan) planView {
-	return planView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, ArchivedAt: p.ArchivedAt, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+	return planView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
 
 type planOutput struct {
@@ -44,6 +45,7 @@ type createPlanInput struct {
 		Slug   string   `json:"slug" minLength:"1" maxLength:"64" example:"pro"`
 		Name   string   `json:"name" minLength:"1" maxLength:"200" example:"Pro"`
 		Scopes []string `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:*\"]"`
+		Public bool     `json:"public,omitempty"`
 	}
 }
 
@@ -54,6 +56,7 @@ type patchPlanInput struct {
 		Slug     nullable[string]   `json:"slug,omitempty"`
 		Name     nullable[string]   `json:"name,omitempty"`
 		Scopes   nullable[[]string] `json:"scopes,omitempty"`
+		Public   nullable[bool]     `json:"public,omitempty"`
 		Archived nullable[bool]     `json:"archived,omitempty" doc:"true: no new subscriptions; those there are go on."`
 	}
 }
@@ -66,7 +69,7 @@ type listPlansInput struct {
 func (a *api) registerPlans() {
 	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/plans", "Plans", "create-plan", "Create a plan", access.PlansWrite)),
 		func(ctx context.Context, in *createPlanInput) (*planOutput, error) {
-			out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{Slug: in.Body.Slug, Name: in.Body.Name, Scopes: in.Body.Scopes}))
+			out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{Slug: in.Body.Slug, Name: in.Body.Name, Scopes: in.Body.Scopes, Public: in.Body.Public}))
 			if err == nil {
 				out.Location = "/api/v1/plans/" + out.Body.ID
 			}
@@ -104,7 +107,7 @@ func (a *api) registerPlans() {
 			}
 			b := in.Body
 			return planAnswer(a.Services.Plans.Update(ctx, caller(ctx), plan, plans.Patch{
-				Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Archived: b.Archived.Change, Version: version,
+				Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Public: b.Public.Change, Archived: b.Archived.Change, Version: version,
 			}))
 		})
 }

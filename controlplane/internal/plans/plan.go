@@ -25,6 +25,7 @@ type Plan struct {
 	Name string  `json:"name"`
 	// Scopes are the most that a key under the plan may carry; none: no bound.
 	Scopes     []string   `json:"scopes"`
+	Public     bool       `json:"public"`      // in the price list, which anybody may read
 	ArchivedAt *time.Time `json:"archived_at"` // no new subscriptions; the old ones go on
 	CreatedAt  time.Time  `json:"-"`
 	UpdatedAt  time.Time  `json:"-"`
@@ -33,9 +34,10 @@ type Plan struct {
 
 // Filter narrows a list.
 type Filter struct {
-	Slug  string
-	After id.Plan
-	Limit int
+	Slug    string
+	Offered bool // only public ones that take new subscriptions
+	After   id.Plan
+	Limit   int
 }
 
 // Store keeps plans, under the same contract as users.Store.
@@ -60,6 +62,7 @@ func New(store Store, now func() time.Time) *Service { return &Service{store: st
 type NewPlan struct {
 	Slug, Name string
 	Scopes     []string
+	Public     bool
 }
 
 // Create makes a plan. It needs plans:write.
@@ -68,7 +71,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewPlan) 
 		return Plan{}, err
 	}
 	now := s.now().UTC()
-	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, CreatedAt: now, UpdatedAt: now, Version: 1}
+	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, Public: in.Public, CreatedAt: now, UpdatedAt: now, Version: 1}
 	if err := p.check(); err != nil {
 		return Plan{}, err
 	}
@@ -81,6 +84,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewPlan) 
 type Patch struct {
 	Slug, Name field.Change[string]
 	Scopes     field.Change[[]string]
+	Public     field.Change[bool]
 	Archived   field.Change[bool]
 	Version    int64
 }
@@ -98,6 +102,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, plan id.Plan
 		patch.Slug.Apply(&p.Slug)
 		patch.Name.Apply(&p.Name)
 		patch.Scopes.Apply(&p.Scopes)
+		patch.Public.Apply(&p.Public)
 		s.archive(p, patch.Archived)
 		if err := p.check(); err != nil {
 			return nil, err
@@ -140,6 +145,14 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]P
 		return nil, err
 	}
 	return s.store.List(ctx, f)
+}
+
+// maxOffered bounds the price list.
+const maxOffered = 200
+
+// Offered returns the price list, the newest plan first: anybody may read it.
+func (s *Service) Offered(ctx context.Context) ([]Plan, error) {
+	return s.store.List(ctx, Filter{Offered: true, Limit: maxOffered})
 }
 
 func (p *Plan) target() journal.Target {

@@ -18,6 +18,7 @@ type planRow struct {
 	Slug       string
 	Name       string
 	Scopes     []string `bun:",array"`
+	Public     bool
 	ArchivedAt *time.Time
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -26,14 +27,14 @@ type planRow struct {
 
 func rowOfPlan(p plans.Plan) *planRow {
 	return &planRow{
-		ID: p.ID, Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, ArchivedAt: p.ArchivedAt,
+		ID: p.ID, Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
 		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, Version: p.Version,
 	}
 }
 
 func (r *planRow) domain() plans.Plan {
 	return plans.Plan{
-		ID: r.ID, Slug: r.Slug, Name: r.Name, Scopes: r.Scopes, ArchivedAt: r.ArchivedAt,
+		ID: r.ID, Slug: r.Slug, Name: r.Name, Scopes: r.Scopes, Public: r.Public, ArchivedAt: r.ArchivedAt,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
 	}
 }
@@ -75,6 +76,9 @@ func (s *Plans) List(ctx context.Context, f plans.Filter) ([]plans.Plan, error) 
 	return list(ctx, s.db, f.After, f.Limit, (*planRow).domain, func(q *bun.SelectQuery) {
 		if f.Slug != "" {
 			q.Where("p.slug = ?", f.Slug)
+		}
+		if f.Offered {
+			q.Where("p.public AND p.archived_at IS NULL")
 		}
 	})
 }
