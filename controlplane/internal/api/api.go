@@ -24,6 +24,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/gateways"
+	"github.com/latchkey/latchkey/controlplane/internal/identity"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
@@ -40,6 +41,7 @@ type Services struct {
 	Plans         *plans.Service
 	Subscriptions *subscriptions.Service
 	Gateways      *gateways.Service
+	Identity      *identity.Service
 	Audit         *journal.Audit
 }
 
@@ -66,12 +68,15 @@ type Config struct {
 	// PublicURL is where clients reach this installation; "" where links are
 	// relative.
 	PublicURL string
+	// CookieSecure keeps the session cookie off plain HTTP.
+	CookieSecure bool
 }
 
 // api holds what handlers use.
 type api struct {
 	Config
-	huma huma.API
+	huma        huma.API
+	crossOrigin *http.CrossOriginProtection
 }
 
 // installProblems makes huma answer with our problems. Its hook is a variable of
@@ -81,9 +86,12 @@ var installProblems = sync.OnceFunc(func() { huma.NewErrorWithContext = problemO
 // New registers every operation on the mux and returns the API, for others to
 // add to its document.
 func New(mux *http.ServeMux, c Config) huma.API {
-	a := &api{Config: c}
-	a.huma = humago.New(routes{mux: mux, guard: a.authenticate}, document(c))
+	a := &api{Config: c, crossOrigin: crossOriginOf(c.PublicURL)}
+	a.huma = humago.New(routes{mux: mux, guard: a.guardOf}, document(c))
 	installProblems()
+	a.registerAuth()
+	a.registerMe()
+	a.registerSessions()
 	a.registerKeys()
 	a.registerUsers()
 	a.registerPlans()
@@ -95,15 +103,24 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	return a.huma
 }
 
-// routes is the mux that huma registers on: every operation is behind the
-// credential check, and behind it its body is checked.
+// routes is the mux that huma registers on: every operation is behind the guard
+// of its pattern, and behind that its body is checked.
 type routes struct {
 	mux   *http.ServeMux
-	guard func(http.Handler) http.Handler
+	guard func(pattern string) func(http.Handler) http.Handler
+}
+
+// guardOf is the credential check, but for signing in, which is how one gets a
+// credential. The set-up needs its token.
+func (a *api) guardOf(pattern string) func(http.Handler) http.Handler {
+	if _, path, _ := strings.Cut(pattern, " "); strings.HasPrefix(path, authPath) && path != setupPath {
+		return a.visited
+	}
+	return a.authenticate
 }
 
 func (m routes) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.mux.Handle(pattern, m.guard(web.GuardJSON(http.HandlerFunc(handler))))
+	m.mux.Handle(pattern, m.guard(pattern)(web.GuardJSON(http.HandlerFunc(handler))))
 }
 
 func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
@@ -111,7 +128,8 @@ func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeH
 // description opens the document.
 const description = `Latchkey issues API keys and lets only good keys through.
 
-Everything under ` + "`/api/v1`" + ` is for administrators and needs a management key: ` + "`Authorization: Bearer lkm_…`" + `.
+Everything under ` + "`/api/v1`" + ` is for administrators and needs a management key: ` + "`Authorization: Bearer lkm_…`" + `; or the session of a signed-in user, whose role says what it may do.
+Everybody who signed in may use ` + "`/api/v1/me`" + `. A browser's requests with a session must come from pages of this installation.
 ` + "`POST /v1/auth`" + ` is for the services that are called with keys: it answers whether a key is good.
 
 Errors are problem details (RFC 9457). Their ` + "`code`" + ` is for programs and never changes; new codes may appear.
@@ -131,6 +149,8 @@ func document(c Config) huma.Config {
 	}
 	config.Tags = []*huma.Tag{
 		{Name: "Public", Description: "For the services that are called with keys."},
+		{Name: tagSignIn, Description: "Begin and end a session in a browser."},
+		{Name: "Me", Description: "The signed-in user, whatever the role."},
 		{Name: "Keys", Description: "Issue, change and revoke keys."},
 		{Name: "Users", Description: "The people and services that hold keys."},
 		{Name: "Plans", Description: "Tiers: what keys under them may do."},
@@ -142,6 +162,10 @@ func document(c Config) huma.Config {
 		SecurityScheme: {
 			Type: "http", Scheme: "bearer",
 			Description: "A management key. The first one is made with the set-up token that `latchkey serve` prints, or by `latchkey keys issue --management`.",
+		},
+		sessionScheme: {
+			Type: "apiKey", In: "cookie", Name: sessionCookie,
+			Description: "The session of a signed-in user. The cookie's name begins with `__Host-` where COOKIE_SECURE is on.",
 		},
 	}
 	return config

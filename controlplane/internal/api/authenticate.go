@@ -14,27 +14,27 @@ import (
 // shows nothing, or nothing good, gets 401 before the body is read.
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := a.callerOf(r)
+		v := a.visitor(r)
+		c, err := a.callerOf(r, &v)
 		if err != nil {
 			web.WriteProblem(w, r, web.ProblemOf(err))
 			return
 		}
-		next.ServeHTTP(w, gate.With(r, c))
+		if v.current != nil { // nothing of it stays in the browser after the session
+			w.Header().Set("Cache-Control", "no-store")
+		}
+		next.ServeHTTP(w, gate.With(withVisit(r, v), c))
 	})
 }
 
-// callerOf admits management keys, and in the set-up window its token, or
-// anybody where that is configured.
-func (a *api) callerOf(r *http.Request) (access.Caller, error) {
+// callerOf admits management keys, in the set-up window its token, and without
+// a Bearer credential whom withoutBearer admits.
+func (a *api) callerOf(r *http.Request, v *visit) (access.Caller, error) {
 	g := gate.Gate{Judge: a.Judge, Prefixes: a.Prefixes}
 	token, err := g.Read(r)
 	switch {
 	case errors.Is(err, gate.ErrNone):
-		c, ok, err := a.Setup.AdmitUnguarded(r.Context())
-		if err == nil && !ok {
-			err = gate.Missing()
-		}
-		return c, err
+		return a.withoutBearer(r, v)
 	case err != nil:
 		return access.Caller{}, err
 	case token.Kind == apikey.KindSetup:

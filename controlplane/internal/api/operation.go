@@ -19,6 +19,9 @@ import (
 // SecurityScheme names the document's scheme for management keys.
 const SecurityScheme = "managementKey"
 
+// sessionScheme names the document's scheme for signed-in users.
+const sessionScheme = "session"
+
 // operation describes an operation of the admin API, with the scope that it
 // needs and every status that it can answer beside its success.
 func operation(method, path, tag, name, summary string, scope access.Scope) huma.Operation {
@@ -29,7 +32,7 @@ func operation(method, path, tag, name, summary string, scope access.Scope) huma
 	op := huma.Operation{
 		OperationID: name, Method: method, Path: path, Tags: []string{tag}, Summary: summary,
 		Description: fmt.Sprintf("Needs the scope `%s`.", scope),
-		Security:    []map[string][]string{{SecurityScheme: {string(scope)}}},
+		Security:    []map[string][]string{{SecurityScheme: {string(scope)}}, {sessionScheme: {}}},
 	}
 	switch method {
 	case http.MethodPost:

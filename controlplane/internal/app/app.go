@@ -92,11 +92,12 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 
 // handler is everything on the main listener.
 func (a *App) handler(o Options, told *feed) (http.Handler, error) {
-	c, mux := &a.Config, http.NewServeMux()
+	c, mux, signIn := &a.Config, http.NewServeMux(), a.newIdentity(o.Now)
+	a.registry.MustRegister(signInFigures(signIn))
 	document := api.New(mux, api.Config{
-		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions, Audit: a.Audit},
+		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn},
 		Judge:    a.validator, Setup: a.Bootstrap, Prefixes: told.Prefixes, Now: o.Now,
-		Version: o.Version, PublicURL: string(c.PublicURL),
+		Version: o.Version, PublicURL: string(c.PublicURL), CookieSecure: c.CookieSecure,
 	})
 	doors.Register(mux, doors.Options{Judge: a.validator, Prefixes: told.Prefixes, Registry: a.registry})
 	doors.Describe(document, api.SecurityScheme)

@@ -60,6 +60,12 @@ func settings(dsn string, more ...string) []string {
 // start boots a replica and stops it when the test ends.
 func start(t testing.TB, dsn string, more ...string) *replica {
 	t.Helper()
+	return startAt(t, dsn, time.Now, more...)
+}
+
+// startAt boots a replica that lives by the test's clock.
+func startAt(t testing.TB, dsn string, now func() time.Time, more ...string) *replica {
+	t.Helper()
 	r := &replica{t: t, logs: new(logBook)}
 	cfg, err := config.Load(settings(dsn, more...), func(string) ([]byte, error) { return nil, io.EOF })
 	if err != nil {
@@ -68,7 +74,7 @@ func start(t testing.TB, dsn string, more ...string) *replica {
 	cfg.DataDir = t.TempDir()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	r.app, err = app.New(ctx, app.Options{
-		Config: cfg, Version: "test", Now: time.Now, Notice: func(s string) { t.Log(s) },
+		Config: cfg, Version: "test", Now: now, Notice: func(s string) { t.Log(s) },
 		Log: slog.New(slog.NewJSONHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

@@ -1,0 +1,329 @@
+package identity_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/identity"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
+	"github.com/latchkey/latchkey/controlplane/internal/postgres"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
+)
+
+func TestMain(m *testing.M) { pgtest.Run(m) }
+
+const password = "correct horse battery"
+
+// house is identity over a database of its own, with a clock that the test moves.
+type house struct {
+	*identity.Service
+	db     *postgres.DB
+	now    atomic.Pointer[time.Time]
+	waited atomic.Int64 // nanoseconds
+}
+
+func build(t *testing.T) *house {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Options{DSN: pgtest.DSN(t), Chain: journal.NewChain([32]byte{1}), MaxConns: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	h := &house{db: db}
+	h.set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	now := func() time.Time { return *h.now.Load() }
+	h.Service = identity.New(identity.Config{
+		Accounts: db.Users(), Sessions: db.Sessions(), Users: users.New(db.Users(), now), Now: now, Hashers: 1,
+		Wait: func(_ context.Context, d time.Duration) error { h.waited.Add(int64(d)); return nil },
+	})
+	return h
+}
+
+func (h *house) set(to time.Time)     { h.now.Store(&to) }
+func (h *house) move(d time.Duration) { h.set(h.now.Load().Add(d)) }
+
+// user makes a user with the password.
+func (h *house) user(t *testing.T, in users.NewUser) users.User {
+	t.Helper()
+	hash, err := users.HashPassword(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Name, in.Password = "Ada", orHash(in.Password, hash); in.Role == "" {
+		in.Role = access.Viewer
+	}
+	u, err := h.Users.Create(t.Context(), access.CLI("test"), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func orHash(given, otherwise users.PasswordHash) users.PasswordHash {
+	if given != "" {
+		return given
+	}
+	return otherwise
+}
+
+func (h *house) signIn(t *testing.T, login, pass string) identity.Result {
+	t.Helper()
+	r, err := h.SignIn(t.Context(), identity.Attempt{Login: login, Password: pass, From: origin(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func origin(network byte) identity.Origin {
+	return identity.Origin{Address: netip.AddrFrom4([4]byte{192, 0, 2, network}), UserAgent: "test"}
+}
+
+func (h *house) live(t *testing.T, token identity.Token) bool {
+	t.Helper()
+	_, ok, err := h.Authenticate(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
+}
+
+func TestASessionEndsByTheClock(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.user(t, users.NewUser{Username: "ada"})
+	began := *h.now.Load()
+	token := h.signIn(t, "ada", password).Token
+	h.move(identity.IdleTime - time.Second)
+	if !h.live(t, token) {
+		t.Error("it ended before its idle end")
+	}
+	h.move(time.Second)
+	if h.live(t, token) {
+		t.Error("it lives past its idle end")
+	}
+	if _, _, ok, err := h.Refresh(t.Context(), token, origin(1)); ok || err != nil {
+		t.Errorf("a session that is over was refreshed: %v", err)
+	}
+
+	h.set(began)
+	token = h.signIn(t, "ada", password).Token
+	for end := began.Add(identity.WholeTime); h.now.Load().Before(end); h.move(identity.IdleTime - time.Hour) {
+		renewed, c, ok, err := h.Refresh(t.Context(), token, origin(2))
+		if err != nil || !ok {
+			t.Fatalf("at %v: %v", h.now.Load(), err)
+		}
+		if h.live(t, token) || !h.live(t, renewed) || c.Session.ExpiresAt.After(end) || c.Session.Address != "192.0.2.2" {
+			t.Fatalf("at %v: %+v", h.now.Load(), c.Session)
+		}
+		token = renewed
+	}
+	h.set(began.Add(identity.WholeTime).Add(-time.Second))
+	if !h.live(t, token) {
+		t.Error("it ended before its absolute end")
+	}
+	h.move(time.Second)
+	if h.live(t, token) {
+		t.Error("it lives past its absolute end")
+	}
+}
+
+// Of many who refresh with one token, one gets the session.
+func TestOneRefreshWins(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.user(t, users.NewUser{Username: "ada"})
+	token := h.signIn(t, "ada", password).Token
+	var won atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, _, ok, err := h.Refresh(t.Context(), token, origin(1)); err != nil {
+				t.Error(err)
+			} else if ok {
+				won.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d won", won.Load())
+	}
+}
+
+// What ends a user's sessions also ends one that was begun from what the user
+// was before, as a sign-in does that a new password overtakes.
+func TestASessionOfYesterdaysPasswordIsOver(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*house, users.User) error{
+		"another password": func(h *house, u users.User) error {
+			return h.SetPassword(t.Context(), access.CLI("test"), u.ID, "another password")
+		},
+		"disabled, and enabled again": func(h *house, u users.User) error {
+			for _, off := range []bool{true, false} {
+				if _, err := h.Users.Update(t.Context(), access.CLI("test"), u.ID, users.Patch{Disabled: field.To(off)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"signed out everywhere": func(h *house, u users.User) error {
+			_, err := h.Users.EndSessions(t.Context(), access.CLI("test"), u.ID)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := build(t)
+			u := h.user(t, users.NewUser{Username: "ada"})
+			before := h.signIn(t, "ada", password)
+			late := before.Current.Session // as it would be stored by one who read the user before
+			if err := end(h, u); err != nil {
+				t.Fatal(err)
+			}
+			if h.live(t, before.Token) {
+				t.Error("the session lives")
+			}
+			if err := h.Sessions.Start(t.Context(), renamed(late), identity.Digest{7}); err != nil {
+				t.Fatal(err)
+			}
+			if c, ok, err := h.Sessions.ByDigest(t.Context(), identity.Digest{7}); err != nil || !ok || c.Session.Stamp == c.User.SessionStamp {
+				t.Errorf("the late one is good: %v %v", ok, err)
+			}
+			if left, err := h.List(t.Context(), access.CLI("test"), identity.Filter{Limit: 10}); err != nil || len(left) != 0 {
+				t.Errorf("%d sessions are listed, %v", len(left), err)
+			}
+		})
+	}
+}
+
+// renamed is a copy with an id of its own.
+func renamed(s identity.Session) identity.Session {
+	s.ID = id.New[id.SessionKind]()
+	return s
+}
+
+func TestAUserHasSoManySessions(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	u := h.user(t, users.NewUser{Username: "ada"})
+	first := h.signIn(t, "ada", password)
+	for i := range identity.MaxSessions {
+		h.move(time.Millisecond)
+		s := renamed(first.Current.Session)
+		if err := h.Sessions.Start(t.Context(), s, identity.Digest{1, byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := h.List(t.Context(), access.CLI("test"), identity.Filter{User: u.ID, Limit: 200})
+	if err != nil || len(all) != identity.MaxSessions || h.live(t, first.Token) {
+		t.Errorf("%d sessions, %v", len(all), err)
+	}
+}
+
+func TestWeakHashesAreMadeAnew(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	salt := []byte("a salt of sixteen")[:16]
+	encode := base64.RawStdEncoding.EncodeToString
+	weak := users.PasswordHash(fmt.Sprintf("$argon2id$v=19$m=8192,t=1,p=1$%s$%s", encode(salt),
+		encode(argon2.IDKey([]byte(password), salt, 1, 8192, 1, 32))))
+	u := h.user(t, users.NewUser{Username: "ada", Password: weak})
+	if !weak.Weak() {
+		t.Fatal("the hash is not weak")
+	}
+	if r := h.signIn(t, "ada", "wrong password"); r.Outcome != identity.Refused {
+		t.Error("a wrong password signs in")
+	}
+	if now, _ := h.db.Users().ByID(t.Context(), u.ID); now.PasswordHash != weak {
+		t.Error("a wrong password made the hash anew")
+	}
+	first := h.signIn(t, "ada", password)
+	now, err := h.db.Users().ByID(t.Context(), u.ID)
+	if err != nil || now.PasswordHash.Weak() || now.Version != u.Version || !h.live(t, first.Token) {
+		t.Errorf("weak %v, version %d, %v", now.PasswordHash.Weak(), now.Version, err)
+	}
+	if h.signIn(t, "ada", password).Outcome != identity.Accepted {
+		t.Error("the stronger hash does not match")
+	}
+}
+
+func TestByEmailAddress(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	ada := h.user(t, users.NewUser{Username: "ada", Email: "Ada@example.com"})
+	if r := h.signIn(t, " ADA@Example.com ", password); r.Outcome != identity.Accepted || r.UserID != ada.ID {
+		t.Errorf("the address alone: %v", r.Outcome)
+	}
+	h.user(t, users.NewUser{Username: "eve", Email: "ada@example.com"})
+	if r := h.signIn(t, "ada@example.com", password); r.Outcome != identity.Refused {
+		t.Error("an address of two users signs one of them in")
+	}
+	named := h.user(t, users.NewUser{Username: "ada@example.com"})
+	if r := h.signIn(t, "ada@example.com", password); r.UserID != named.ID {
+		t.Error("a username does not go before an address")
+	}
+}
+
+// The account's delays are waited for, before anything is hashed.
+func TestGuessesFromManyNetworksWait(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.user(t, users.NewUser{Username: "ada"})
+	for i := range 12 {
+		if _, err := h.SignIn(t.Context(), identity.Attempt{Login: "ada", Password: "wrong password", From: origin(byte(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := time.Duration(h.waited.Load()); got != 750*time.Millisecond {
+		t.Errorf("waited %v", got)
+	}
+	if r, err := h.SignIn(t.Context(), identity.Attempt{Login: "ada", Password: password, From: origin(99)}); err != nil || r.Outcome != identity.Accepted {
+		t.Errorf("the right password: %v %v", r.Outcome, err)
+	}
+}
+
+// A sign-in whose time is over is neither right nor wrong.
+func TestUndecided(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.user(t, users.NewUser{Username: "ada"})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.SignIn(over, identity.Attempt{Login: "ada", Password: password, From: origin(1)}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
+	if h.SignIns(identity.Undecided) != 1 || h.SignIns(identity.Refused) != 0 {
+		t.Error("it was counted as something else")
+	}
+}
+
+func TestTokensNeverPrint(t *testing.T) {
+	t.Parallel()
+	token, ok := identity.ParseToken(strings.Repeat("A", 43))
+	if !ok || token.Reveal() != strings.Repeat("A", 43) {
+		t.Fatal("a token does not come back")
+	}
+	if text := fmt.Sprintf("%v %+v %#v %s", token, identity.Result{Token: token}, token, token); strings.Contains(text, "AAAA") {
+		t.Error(text)
+	}
+	for _, text := range []string{"", "A", strings.Repeat("A", 42), strings.Repeat("A", 44), strings.Repeat("*", 43), strings.Repeat("A", 42) + "B"} {
+		if _, ok := identity.ParseToken(text); ok {
+			t.Errorf("%q is taken for a token", text)
+		}
+	}
+}
