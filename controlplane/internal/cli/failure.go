@@ -40,7 +40,9 @@ func (s *session) fail(err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "latchkey: %s\n", f.Detail)
 	for _, e := range f.Errors {
-		fmt.Fprintf(&b, "  %s: %s\n", e.Location, e.Message)
+		if e.Message != f.Detail {
+			fmt.Fprintf(&b, "  %s: %s\n", e.Location, e.Message)
+		}
 	}
 	if f.Fix != "" {
 		fmt.Fprintf(&b, "fix: %s\n", f.Fix)

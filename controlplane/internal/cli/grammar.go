@@ -36,7 +36,7 @@ type grammar struct {
 
 var groups = []cli.Group{
 	{Key: "run", Title: "Run it:"},
-	{Key: "data", Title: "Keys, users and the audit log (also through the API, where these need no credential):"},
+	{Key: "data", Title: "Keys, users and the audit log (the API can do all of this too):"},
 	{Key: "other", Title: "Other:"},
 }
 

@@ -34,7 +34,7 @@ func pages[D any](next func(last *D) ([]D, error), each func(D) error) error {
 // list writes things as they are read, for there may be millions: as a table, or
 // as one page of the API that has them all.
 type list struct {
-	w      io.Writer
+	w      *sticky
 	json   bool
 	format string // of a row
 	n      int
@@ -42,7 +42,7 @@ type list struct {
 
 // newList begins a list. format writes a row of the table.
 func (s *session) newList(format string, columns ...any) *list {
-	l := &list{w: s.env.Stdout, json: s.json, format: format + "\n"}
+	l := &list{w: &sticky{w: s.env.Stdout}, json: s.json, format: format + "\n"}
 	if !s.json {
 		l.row(columns...)
 	}
@@ -58,7 +58,7 @@ func (l *list) add(view any, columns ...any) error {
 	l.n++
 	if !l.json {
 		l.row(columns...)
-		return nil
+		return l.w.err
 	}
 	separator := ",\n    "
 	if l.n == 1 {
@@ -87,6 +87,8 @@ func (l *list) end(err error, none string) error {
 		_, err = io.WriteString(l.w, "\n  ],\n  \"next_cursor\": null\n}\n")
 	case l.n == 0:
 		_, err = io.WriteString(l.w, none+"\n")
+	default:
+		err = l.w.err
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"golang.org/x/term"
 
@@ -35,13 +36,17 @@ func (s *session) withCore(ctx context.Context, work func(*app.Core) error) erro
 		return err
 	}
 	core, err := app.OpenCore(ctx, app.Options{
-		Config: c, Version: s.env.Version, Log: slog.New(slog.DiscardHandler), Now: s.env.Now, Notice: s.notice,
+		Config: c, Version: s.env.Version, Log: slog.New(slog.DiscardHandler), Now: s.stamp, Notice: s.notice,
 	})
 	if err != nil {
 		return err
 	}
 	return closing(core, work(core))
 }
+
+// stamp is the time to the microsecond, as the database keeps it, so that what
+// is printed of a new thing is what is read of it later.
+func (s *session) stamp() time.Time { return s.env.Now().Truncate(time.Microsecond) }
 
 // closing gives back what a command has opened, whatever came of it.
 func closing(c interface{ Close(context.Context) error }, err error) error {
@@ -52,13 +57,28 @@ func closing(c interface{ Close(context.Context) error }, err error) error {
 	return err
 }
 
-// print writes a result: v as JSON, or what text writes.
+// print writes a result: v as JSON, or what text writes. A result that nobody
+// got is a failure: it may have been the only sight of a secret.
 func (s *session) print(v any, text func(w io.Writer)) error {
-	if !s.json {
-		text(s.env.Stdout)
-		return nil
+	if s.json {
+		return writeJSON(s.env.Stdout, v)
 	}
-	return writeJSON(s.env.Stdout, v)
+	out := &sticky{w: s.env.Stdout}
+	text(out)
+	return out.err
+}
+
+// sticky remembers the first failure, so that each line need not look.
+type sticky struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sticky) Write(p []byte) (n int, err error) {
+	if s.err == nil {
+		n, s.err = s.w.Write(p)
+	}
+	return n, s.err
 }
 
 func writeJSON(w io.Writer, v any) error {
