@@ -16,9 +16,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/latchkey/latchkey/controlplane/internal/api"
+	"github.com/latchkey/latchkey/controlplane/internal/caller"
 	"github.com/latchkey/latchkey/controlplane/internal/docs"
 	"github.com/latchkey/latchkey/controlplane/internal/doors"
+	"github.com/latchkey/latchkey/controlplane/internal/edgeapi"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/gateways"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/records"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
@@ -39,8 +42,11 @@ const (
 type App struct {
 	*Core
 	log       *slog.Logger
+	source    *records.Source
 	validator *validator.Validator
 	follower  *journal.Follower
+	hub       *edgeapi.Hub
+	gateways  *gateways.Service
 	registry  *prometheus.Registry
 	ready     atomic.Bool
 
@@ -67,8 +73,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	c := &a.Config
+	a.source = records.NewSource(a.DB.Records(), a.Peppers)
 	a.validator, err = validator.New(validator.Config{
-		Source: records.NewSource(a.DB.Records(), a.Peppers), Now: o.Now,
+		Source: a.source, Now: o.Now,
 		CacheMB: int(c.AuthCacheMB), StaleBudget: c.StalenessBudget(),
 		MissRate: float64(c.MissBudget.PerSecond), MissBurst: c.MissBudget.Burst,
 	})
@@ -79,14 +86,16 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	told := newFeed(a.validator, a.Prefixes)
 	hear := told.Apply
 	a.committed.Store(&hear)
-	a.follower = journal.NewFollower(a.DB, a.feedFailed, told)
-	a.registry.MustRegister(a.validator, poolFigures(a.DB), collectors.NewGoCollector(),
+	a.hub, a.gateways = edgeapi.NewHub(o.Now), gateways.New(a.DB.Gateways(), o.Now)
+	a.follower = journal.NewFollower(a.DB, a.feedFailed, told, a.hub)
+	a.registry.MustRegister(a.validator, a.hub, poolFigures(a.DB), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := a.handler(o, told)
 	if err != nil {
 		return nil, err
 	}
 	a.main, a.ops = server(handler), server(a.opsHandler())
+	a.main.RegisterOnShutdown(a.hub.Close) // streams do not end by themselves
 	return a, a.listen(ctx)
 }
 
@@ -95,12 +104,16 @@ func (a *App) handler(o Options, told *feed) (http.Handler, error) {
 	c, mux, signIn := &a.Config, http.NewServeMux(), a.newIdentity(o.Now)
 	a.registry.MustRegister(signInFigures(signIn))
 	document := api.New(mux, api.Config{
-		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn},
+		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn, Gateways: a.gateways},
 		Judge:    a.validator, Setup: a.Bootstrap, Prefixes: told.Prefixes, Now: o.Now,
 		Version: o.Version, PublicURL: string(c.PublicURL), CookieSecure: c.CookieSecure,
 	})
 	doors.Register(mux, doors.Options{Judge: a.validator, Prefixes: told.Prefixes, Registry: a.registry})
 	doors.Describe(document, api.SecurityScheme)
+	edgeapi.Register(mux, edgeapi.Options{
+		Hub: a.hub, Source: a.source, Log: a.DB, Gateways: a.gateways, Now: o.Now,
+		Gate: caller.Gate{Judge: a.validator, Prefixes: told.Prefixes},
+	})
 	if err := docs.Register(mux); err != nil {
 		return nil, err
 	}
@@ -165,6 +178,7 @@ func (a *App) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { a.follower.Run(ctx) })
 	running.Go(func() { headLog{read: a.DB.Head, log: a.log}.run(ctx) })
+	running.Go(func() { a.gateways.Keep(ctx, a.keepingFailed) })
 	running.Go(func() { cancel(a.keepDatabase(ctx)) })
 	for _, s := range []struct {
 		server *http.Server
@@ -219,6 +233,10 @@ func (a *App) keepDatabase(ctx context.Context) error {
 			return fmt.Errorf("the private PostgreSQL does not start again: %w", err)
 		}
 	}
+}
+
+func (a *App) keepingFailed(err error) {
+	a.log.Warn("the change log and the list of gateways are not tidied for now", "cause", err.Error())
 }
 
 func (a *App) feedFailed(err error) {

@@ -22,7 +22,7 @@ func TestEveryCodeHasAnEntry(t *testing.T) {
 	}
 	found := 0
 	err := fs.WalkDir(os.DirFS(".."), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "cli/") { // the command line answers no request
 			return err
 		}
 		source, err := os.ReadFile("../" + path)
