@@ -155,8 +155,7 @@ func waitFor(t *testing.T, cmd *exec.Cmd) error {
 		return err
 	case <-time.After(10 * time.Second):
 		_ = cmd.Process.Kill()
-		_ = <-done
-		t.Fatal("the process did not end")
+		t.Fatalf("the process did not end until it was killed: %v", <-done)
 		return nil
 	}
 }

@@ -115,7 +115,7 @@ func TestAuditExport(t *testing.T) {
 
 func exported(t *testing.T, r *replica, token, query string) (lines []map[string]any, err error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+"/api/v1/audit-events/export"+query, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/api/v1/audit-events/export"+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func exported(t *testing.T, r *replica, token, query string) (lines []map[string
 		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	if got := res.Header.Get("Content-Type"); res.StatusCode != 200 || got != "application/x-ndjson" {
+	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || got != "application/x-ndjson" {
 		t.Errorf("%d %s", res.StatusCode, got)
 	}
 	scanner := bufio.NewScanner(res.Body)
