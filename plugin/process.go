@@ -79,14 +79,17 @@ func (p *process) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var metrics error
 	var beside sync.WaitGroup
 	if o.config.MetricsListen != "" {
-		beside.Go(func() { metrics = o.serveMetrics(ctx) })
+		beside.Go(func() {
+			if err := o.serveMetrics(ctx); err != nil { // keys are judged without them too
+				o.log.Error("no metrics", "error", err)
+			}
+		})
 	}
 	err = o.edge.Run(ctx)
 	beside.Wait()
-	return errors.Join(err, metrics)
+	return err
 }
 
 // serveMetrics answers /metrics and /healthz until ctx ends.
