@@ -84,10 +84,17 @@ func (e *Edge) Prefixes() apikey.Prefixes {
 }
 
 // Describe implements prometheus.Collector.
-func (e *Edge) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(e, ch) }
+func (e *Edge) Describe(ch chan<- *prometheus.Desc) {
+	e.validator.Describe(ch)
+	for _, c := range e.counts.all() {
+		c.Describe(ch)
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (e *Edge) Collect(ch chan<- prometheus.Metric) {
 	e.validator.Collect(ch)
-	e.counts.collect(ch)
+	for _, c := range e.counts.all() {
+		c.Collect(ch)
+	}
 }

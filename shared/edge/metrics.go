@@ -69,8 +69,6 @@ func causeOf(err error) string {
 	return "unreachable"
 }
 
-func (c *counts) collect(ch chan<- prometheus.Metric) {
-	for _, collector := range []prometheus.Collector{c.calls, c.ends, c.changes, c.resets, c.connected} {
-		collector.Collect(ch)
-	}
+func (c *counts) all() []prometheus.Collector {
+	return []prometheus.Collector{c.calls, c.ends, c.changes, c.resets, c.connected}
 }

@@ -47,13 +47,20 @@ func newMetrics() *metrics {
 // behind notes how far a listener was behind.
 func (m *metrics) behind(numbers int64) { m.lag.Observe(float64(max(0, numbers))) }
 
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.listeners, m.lag, m.ends, m.catchUps, m.heartbeats, m.records}
+}
+
 // Describe implements prometheus.Collector.
-func (h *Hub) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(h, ch) }
+func (h *Hub) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range h.metrics.all() {
+		c.Describe(ch)
+	}
+}
 
 // Collect implements prometheus.Collector: the figures of the whole edge API.
 func (h *Hub) Collect(ch chan<- prometheus.Metric) {
-	m := h.metrics
-	for _, c := range []prometheus.Collector{m.listeners, m.lag, m.ends, m.catchUps, m.heartbeats, m.records} {
+	for _, c := range h.metrics.all() {
 		c.Collect(ch)
 	}
 }
