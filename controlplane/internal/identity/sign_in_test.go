@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/identity"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
@@ -105,5 +106,26 @@ func TestTokensNeverPrint(t *testing.T) {
 		if _, ok := identity.ParseToken(text); ok {
 			t.Errorf("%q is taken for a token", text)
 		}
+	}
+}
+
+// The rule about whose password one may set is held where it is written, too,
+// whoever calls: the check before the hashing only saves work.
+func TestNobodySetsThePasswordOfOneAbove(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	u := h.user(t, users.NewUser{Username: "ada", Role: access.Owner})
+	writer := access.Caller{Actor: access.Actor{Kind: access.ActorKey}, Scopes: []access.Scope{access.UsersWrite}}
+	if _, err := h.Users.SetPassword(t.Context(), writer, u.ID, users.NoPassword()); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("SetPassword: %v", err)
+	}
+	if _, err := h.Users.EndSessions(t.Context(), writer, u.ID); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("EndSessions: %v", err)
+	}
+	if _, err := h.Users.ChangePassword(t.Context(), writer, u.ID, u.PasswordHash, users.NoPassword()); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("ChangePassword: %v", err)
+	}
+	if h.signIn(t, "ada", password).Outcome != identity.Accepted {
+		t.Error("the password is another")
 	}
 }
