@@ -163,7 +163,7 @@ func document(c Config) huma.Config {
 			Type: "http", Scheme: "bearer",
 			Description: "A management key. The first one is made with the set-up token that `latchkey serve` prints, or by `latchkey keys issue --management`.",
 		},
-		sessionScheme: {
+		SessionScheme: {
 			Type: "apiKey", In: "cookie", Name: sessionCookie,
 			Description: "The session of a signed-in user. The cookie's name begins with `__Host-` where COOKIE_SECURE is on.",
 		},

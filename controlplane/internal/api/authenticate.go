@@ -10,6 +10,12 @@ import (
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
+// Guard is the credential check of the API, for operations of other adapters that
+// only its callers may use.
+func Guard(c Config) func(http.Handler) http.Handler {
+	return (&api{Config: c, crossOrigin: crossOriginOf(c.PublicURL)}).authenticate
+}
+
 // authenticate lets a request through with its Caller in the context. Who
 // shows nothing, or nothing good, gets 401 before the body is read.
 func (a *api) authenticate(next http.Handler) http.Handler {

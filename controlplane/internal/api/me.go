@@ -32,7 +32,7 @@ type changePasswordInput struct {
 func mine(method, path, name, summary, description string) huma.Operation {
 	op := operation(method, path, "Me", name, summary, "")
 	op.Description = description
-	op.Security = []map[string][]string{{sessionScheme: {}}}
+	op.Security = []map[string][]string{{SessionScheme: {}}}
 	return op
 }
 

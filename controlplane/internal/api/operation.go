@@ -19,8 +19,8 @@ import (
 // SecurityScheme names the document's scheme for management keys.
 const SecurityScheme = "managementKey"
 
-// sessionScheme names the document's scheme for signed-in users.
-const sessionScheme = "session"
+// SessionScheme names the document's scheme for signed-in users.
+const SessionScheme = "session"
 
 // operation describes an operation of the admin API, with the scope that it
 // needs and every status that it can answer beside its success.
@@ -32,7 +32,7 @@ func operation(method, path, tag, name, summary string, scope access.Scope) huma
 	op := huma.Operation{
 		OperationID: name, Method: method, Path: path, Tags: []string{tag}, Summary: summary,
 		Description: fmt.Sprintf("Needs the scope `%s`.", scope),
-		Security:    []map[string][]string{{SecurityScheme: {string(scope)}}, {sessionScheme: {}}},
+		Security:    []map[string][]string{{SecurityScheme: {string(scope)}}, {SessionScheme: {}}},
 	}
 	switch method {
 	case http.MethodPost:

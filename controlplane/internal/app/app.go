@@ -103,13 +103,17 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 func (a *App) handler(o Options, told *feed) (http.Handler, error) {
 	c, mux, signIn := &a.Config, http.NewServeMux(), a.newIdentity(o.Now)
 	a.registry.MustRegister(signInFigures(signIn))
-	document := api.New(mux, api.Config{
+	config := api.Config{
 		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn, Gateways: a.gateways},
 		Judge:    a.validator, Setup: a.Bootstrap, Prefixes: told.Prefixes, Now: o.Now,
 		Version: o.Version, PublicURL: string(c.PublicURL), CookieSecure: c.CookieSecure,
+	}
+	document := api.New(mux, config)
+	doors.Register(mux, doors.Options{
+		Judge: a.validator, Prefixes: told.Prefixes, Registry: a.registry, Now: o.Now, Offers: a.Plans,
+		Explainer: records.NewExplainer(a.DB.Records(), a.Peppers, o.Now), Guard: api.Guard(config),
 	})
-	doors.Register(mux, doors.Options{Judge: a.validator, Prefixes: told.Prefixes, Registry: a.registry})
-	doors.Describe(document, api.SecurityScheme)
+	doors.Describe(document, documentSecurity)
 	edgeapi.Register(mux, edgeapi.Options{
 		Hub: a.hub, Source: a.source, Log: a.DB, Gateways: a.gateways, Now: o.Now,
 		Gate: caller.Gate{Judge: a.validator, Prefixes: told.Prefixes},

@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -34,6 +35,29 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		web.WriteProblem(w, r, p)
 		return
 	}
+	in.about(r, onBehalf)
+	verdict := a.judgeOne(r.Context(), in)
+	line := web.LineOf(r.Context())
+	line.KeyID, line.Code = verdict.Record.Key.ID, verdict.Code.String()
+	if verdict.Code == apikey.Valid {
+		writeValid(w, web.RequestID(r.Context()), &verdict.Record)
+		return
+	}
+	refuse(w, r, &refusal{verdict: &verdict, request: &in.asked, onBehalf: onBehalf})
+}
+
+// judgeOne judges the key of one request.
+func (a *auth) judgeOne(ctx context.Context, in *authRequest) apikey.Verdict {
+	verdict, ok := a.shape(in.AuthKey, &in.asked)
+	if ok {
+		verdict = a.judge.Validate(ctx, &in.asked)
+	}
+	return verdict
+}
+
+// about says which client the key came from: the one that a caller on behalf of
+// others names, else whoever is connected.
+func (in *authRequest) about(r *http.Request, onBehalf bool) {
 	req := &in.asked
 	if onBehalf {
 		req.IP, req.Method, req.Path = in.address, in.Method, in.Path
@@ -41,18 +65,6 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.IP = web.ClientAddr(r)
 	}
 	req.Freshness = freshness(r, onBehalf)
-
-	verdict, ok := a.shape(in.AuthKey, req)
-	if ok {
-		verdict = a.judge.Validate(r.Context(), req)
-	}
-	line := web.LineOf(r.Context())
-	line.KeyID, line.Code = verdict.Record.Key.ID, verdict.Code.String()
-	if verdict.Code == apikey.Valid {
-		writeValid(w, web.RequestID(r.Context()), &verdict.Record)
-		return
-	}
-	refuse(w, r, &refusal{verdict: &verdict, request: req, onBehalf: onBehalf})
 }
 
 // shape judges what can be judged without a look-up, and puts the fingerprint

@@ -15,13 +15,22 @@ import (
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
+// Security names the schemes of an OpenAPI document.
+type Security struct{ ManagementKey, Session string }
+
 // Describe adds the doors to an OpenAPI document. It registers no handler:
-// Register does. security names the document's scheme for management keys.
-func Describe(api huma.API, security string) {
+// Register does.
+func Describe(api huma.API, security Security) {
 	document := api.OpenAPI()
 	schemas := document.Components.Schemas
 	schema := func(t reflect.Type) *huma.Schema { return schemas.Schema(t, true, t.Name()) }
+	describeAuth(document, schema, security)
+	describeBatch(document, schema, security)
+	describeExplain(document, schema, security)
+	describePriceList(document, schema)
+}
 
+func describeAuth(document *huma.OpenAPI, schema func(reflect.Type) *huma.Schema, security Security) {
 	responses := map[string]*huma.Response{"200": {
 		Description: "The key is good.",
 		Content: map[string]*huma.MediaType{"application/json": {
@@ -34,12 +43,12 @@ func Describe(api huma.API, security string) {
 	}
 	document.AddOperation(&huma.Operation{
 		OperationID: "authenticate", Method: http.MethodPost, Path: authPath,
-		Summary: "Judge a key", Tags: []string{"Authentication"},
+		Summary: "Judge a key", Tags: []string{"Public"},
 		Description: "Answers whether a key is good for a request, and to whom it belongs. Every refusal has its own code.\n\n" +
 			"No credential is needed. A caller with a management key that has `auth:on-behalf` is believed about " +
 			"`client_ip`, `method` and `path` of the client for which it asks. " +
 			"`Cache-Control: no-cache` asks for a fresh look-up; without `auth:on-behalf`, at most once per key and second.",
-		Security: []map[string][]string{{}, {security: {}}},
+		Security: []map[string][]string{{}, {security.ManagementKey: {}}},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {
 			Schema: schema(reflect.TypeFor[AuthRequest]()),
 			Examples: map[string]*huma.Example{
@@ -60,17 +69,28 @@ var neverHere = []string{"VALID", "AMBIGUOUS_CREDENTIAL", "ENVIRONMENT_MISMATCH"
 
 // authCodes returns every code that the door may answer, by status.
 func authCodes() map[int][]web.Code {
-	codes := map[int][]web.Code{}
+	codes := byStatus(append(slices.Clone(bodyCodes), callerCodes...)...)
 	for _, c := range apikey.Codes() {
 		if !slices.Contains(neverHere, c.String()) {
 			codes[c.Status()] = append(codes[c.Status()], web.Code(c.String()))
 		}
 	}
-	for _, c := range []web.Code{
+	return codes
+}
+
+var (
+	// bodyCodes are the problems of anything that takes a body.
+	bodyCodes = []web.Code{
 		web.CodeMalformed, web.CodeNoBody, web.CodeTimeout, web.CodeTooLarge, web.CodeMediaType, web.CodeOverloaded,
-		web.Code(fault.CodeInvalid), web.Code(fault.CodeInternal), web.Code(fault.CodeUnauthorized),
-		web.Code(fault.CodeForbidden), web.Code(fault.CodeUnavailable),
-	} {
+		web.Code(fault.CodeInvalid), web.Code(fault.CodeInternal),
+	}
+	// callerCodes are those of an Authorization header that does not do.
+	callerCodes = []web.Code{web.Code(fault.CodeUnauthorized), web.Code(fault.CodeForbidden), web.Code(fault.CodeUnavailable)}
+)
+
+func byStatus(all ...web.Code) map[int][]web.Code {
+	codes := map[int][]web.Code{}
+	for _, c := range all {
 		entry, _ := web.Lookup(c)
 		codes[entry.Status] = append(codes[entry.Status], c)
 	}

@@ -20,7 +20,7 @@ func TestDescribe(t *testing.T) {
 	config.CreateHooks, config.DocsPath = nil, ""
 	mux := http.NewServeMux()
 	api := humago.New(mux, config)
-	Describe(api, "bearer")
+	Describe(api, Security{ManagementKey: "bearer", Session: "cookie"})
 	if _, pattern := mux.Handler(httptest.NewRequest(http.MethodPost, authPath, nil)); pattern != "" {
 		t.Errorf("a handler was registered: %s", pattern)
 	}

@@ -1,4 +1,6 @@
-// Package doors is where keys are shown: POST /v1/auth.
+// Package doors is where keys are shown: POST /v1/auth, POST /v1/verify for many
+// at once and POST /v1/auth/explain for operators; and what anybody may read
+// beside it, the price list.
 //
 //	body ──read──► authRequest ──► Parse (shape, checksum) ──► Judge ──► 200 or a problem
 //	                   └ Authorization: a management key with auth:on-behalf is

@@ -3,6 +3,7 @@ package doors
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,11 +23,21 @@ type Options struct {
 	// Prefixes are those of every key that was issued, as of now.
 	Prefixes func() apikey.Prefixes
 	Registry prometheus.Registerer
+	// Explainer explains decisions to whom Guard lets through, with its Caller in
+	// the context.
+	Explainer Explainer
+	Guard     func(http.Handler) http.Handler
+	Offers    Offers
+	Now       func() time.Time
 }
 
 // Register adds the doors to a mux.
 func Register(mux *http.ServeMux, o Options) {
-	mux.Handle("POST "+authPath, newAuth(o))
+	a := newAuth(o)
+	mux.Handle("POST "+authPath, a)
+	mux.Handle("POST "+batchPath, newBatch(a))
+	mux.Handle("POST "+explainPath, o.Guard(&explain{auth: a, explainer: o.Explainer}))
+	mux.Handle("GET "+priceListPath, &priceList{offers: o.Offers, now: o.Now})
 }
 
 const authPath = "/v1/auth"

@@ -23,15 +23,15 @@ import (
 	"github.com/latchkey/latchkey/shared/validator"
 )
 
-// records is a validator.Source over a map.
-type records struct {
+// ledger is a validator.Source over a map.
+type ledger struct {
 	mu    sync.Mutex
 	all   map[apikey.Fingerprint]apikey.Record
 	asked atomic.Int64
 	down  atomic.Bool
 }
 
-func (s *records) Lookup(_ context.Context, f apikey.Fingerprint) (validator.Answer, error) {
+func (s *ledger) Lookup(_ context.Context, f apikey.Fingerprint) (validator.Answer, error) {
 	s.asked.Add(1)
 	if s.down.Load() {
 		return validator.Answer{}, errors.New("the database is away")
@@ -45,7 +45,7 @@ func (s *records) Lookup(_ context.Context, f apikey.Fingerprint) (validator.Ans
 
 // door is the whole way of a request: chain, door, validator, source.
 type door struct {
-	source   *records
+	source   *ledger
 	server   *httptest.Server
 	registry *prometheus.Registry
 	log      *lines
@@ -69,9 +69,9 @@ func (l *lines) String() string {
 }
 
 // newDoor makes the handler as the app package does.
-func newDoor(tb testing.TB, log io.Writer) (*records, *prometheus.Registry, http.Handler) {
+func newDoor(tb testing.TB, log io.Writer) (*ledger, *prometheus.Registry, http.Handler) {
 	tb.Helper()
-	source := &records{all: map[apikey.Fingerprint]apikey.Record{}}
+	source := &ledger{all: map[apikey.Fingerprint]apikey.Record{}}
 	v, err := validator.New(validator.Config{Source: source, Now: time.Now, CacheMB: 16, StaleBudget: time.Hour})
 	if err != nil {
 		tb.Fatal(err)
@@ -79,7 +79,8 @@ func newDoor(tb testing.TB, log io.Writer) (*records, *prometheus.Registry, http
 	v.Reset(validator.Head{Number: 1, Epoch: "e"})
 	v.Heard(validator.Head{Number: 1, Epoch: "e"})
 	registry, mux := prometheus.NewRegistry(), http.NewServeMux()
-	Register(mux, Options{Judge: v, Prefixes: func() apikey.Prefixes { return apikey.Prefixes{"lk"} }, Registry: registry})
+	Register(mux, Options{Judge: v, Prefixes: func() apikey.Prefixes { return apikey.Prefixes{"lk"} }, Registry: registry, Now: time.Now,
+		Guard: func(next http.Handler) http.Handler { return next }})
 	return source, registry, web.Chain(mux, web.Options{
 		Log: slog.New(slog.NewJSONHandler(log, nil)), Metrics: web.NewMetrics(registry), Now: time.Now,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxInFlight: 1024,
@@ -97,7 +98,7 @@ func open(t *testing.T) *door {
 }
 
 // add makes a key with the usual record, changed, and returns its plain text.
-func (s *records) add(kind apikey.Kind, change func(*apikey.Record)) string {
+func (s *ledger) add(kind apikey.Kind, change func(*apikey.Record)) string {
 	env := apikey.Live
 	if kind == apikey.KindManagement {
 		env = apikey.AnyEnvironment

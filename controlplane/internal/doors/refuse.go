@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
@@ -25,18 +26,24 @@ type AuthRefusal struct {
 
 // refuse answers with the verdict's code and status.
 func refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
-	p := web.NewProblem(web.Code(f.verdict.Code.String()))
-	if detail := f.detail(); detail != "" {
-		p.Detail = detail
-	}
+	body := f.body(r.Context())
 	if challenge := problem.Challenge(web.Realm, f.verdict, f.request); challenge != "" {
 		w.Header().Set("Www-Authenticate", challenge)
 	}
 	if f.verdict.Code == apikey.Undecided {
 		w.Header().Set("Retry-After", problem.RetryAfter(f.verdict.RetryAfter))
 	}
-	p.Finish(r.Context())
-	web.WriteProblemBody(w, p, AuthRefusal{Problem: p, Subscription: viewSubscription(&f.verdict.Record.Subscription)})
+	web.WriteProblemBody(w, body.Problem, body)
+}
+
+// body is what is told of a refusal.
+func (f *refusal) body(ctx context.Context) AuthRefusal {
+	p := web.NewProblem(web.Code(f.verdict.Code.String()))
+	if detail := f.detail(); detail != "" {
+		p.Detail = detail
+	}
+	p.Finish(ctx)
+	return AuthRefusal{Problem: p, Subscription: viewSubscription(&f.verdict.Record.Subscription)}
 }
 
 // detail says more than the catalogue where more is known. It names what was

@@ -47,8 +47,18 @@ func readAuthRequest(body []byte) (*authRequest, *web.Problem) {
 		return nil, p
 	}
 	var wrong fault.Fields
-	checkScopes(&wrong, "body.scopes", in.Scopes)
-	checkScopes(&wrong, "body.scopes_any", in.ScopesAny)
+	in.check(&wrong)
+	if err := wrong.Err(); err != nil {
+		return nil, web.ProblemOf(err)
+	}
+	return in, nil
+}
+
+// check notes the values that are wrong, and else makes of the request what the
+// judge is asked.
+func (in *authRequest) check(wrong *fault.Fields) {
+	checkScopes(wrong, "body.scopes", in.Scopes)
+	checkScopes(wrong, "body.scopes_any", in.ScopesAny)
 	if in.ClientIP != "" {
 		address, err := netip.ParseAddr(in.ClientIP)
 		wrong.Check(err == nil && address.Zone() == "", "body.client_ip", "want an IP address, such as 203.0.113.9 or 2001:db8::9")
@@ -57,11 +67,7 @@ func readAuthRequest(body []byte) (*authRequest, *web.Problem) {
 	wrong.Check(methodToken(in.Method), "body.method", "want an HTTP method, such as GET")
 	wrong.Check(in.Path == "" || in.Path[0] == '/' && len(in.Path) <= maxPath && !strings.ContainsAny(in.Path, "?#\x00"),
 		"body.path", "want a path as it was sent, that starts with /, without query, of at most %d bytes", maxPath)
-	if err := wrong.Err(); err != nil {
-		return nil, web.ProblemOf(err)
-	}
 	in.asked = apikey.Request{Kind: apikey.KindAPI, Scopes: in.Scopes, AnyScopes: in.ScopesAny}
-	return in, nil
 }
 
 func checkScopes(wrong *fault.Fields, location string, scopes []string) {

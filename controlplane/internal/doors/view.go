@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -39,6 +40,23 @@ type AuthSubscription struct {
 	Status      string     `json:"status" enum:"active,trialing,paused,canceled,ended" doc:"The state of the subscription." example:"active"`
 	TrialEndsAt *time.Time `json:"trial_ends_at" doc:"The end of the trial, or null."`
 	PeriodEnd   *time.Time `json:"period_end" doc:"The end of the period that is paid for, or null."`
+}
+
+func viewKey(k *apikey.Key) *AuthKey {
+	v := &AuthKey{
+		ID: k.ID, Name: k.Name, Environment: k.Environment.String(), Scopes: k.Scopes.Slice(),
+		ExpiresAt: moment(k.ExpiresAt), Metadata: map[string]any{},
+	}
+	_ = json.Unmarshal([]byte(k.Metadata), &v.Metadata) // an object, or empty
+	return v
+}
+
+func viewUser(u *apikey.User) *AuthUser {
+	v := &AuthUser{ID: u.ID}
+	if u.ExternalID != "" {
+		v.ExternalID = &u.ExternalID
+	}
+	return v
 }
 
 func viewSubscription(s *apikey.Subscription) *AuthSubscription {
