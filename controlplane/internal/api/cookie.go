@@ -29,7 +29,7 @@ func (a *api) cookieName() string {
 // cookie makes the Set-Cookie of a token that lives for so long; a lifetime of
 // nothing removes it from the browser.
 func (a *api) cookie(token identity.Token, lives time.Duration) string {
-	c := http.Cookie{
+	c := http.Cookie{ //nolint:gosec // Secure is what COOKIE_SECURE says: off where there is no TLS
 		Name: a.cookieName(), Value: token.Reveal(), Path: "/", MaxAge: int(lives / time.Second),
 		HttpOnly: true, Secure: a.CookieSecure, SameSite: http.SameSiteLaxMode,
 	}

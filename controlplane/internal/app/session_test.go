@@ -131,8 +131,8 @@ func TestChangingOnesPassword(t *testing.T) {
 	there := r.browser()
 	there.want(204, "POST", "/auth/v1/login/local", credentials("ada", password))
 	const next = "another good password"
-	change := func(present, new string) string {
-		return fmt.Sprintf(`{"current_password":%q,"password":%q}`, present, new)
+	change := func(present, next string) string {
+		return fmt.Sprintf(`{"current_password":%q,"password":%q}`, present, next)
 	}
 	if a := here.do("POST", "/api/v1/me/password", change("wrong password", next)); a.status != 422 || !strings.Contains(a.raw, "body.current_password") {
 		t.Errorf("%d %s", a.status, a.raw)
