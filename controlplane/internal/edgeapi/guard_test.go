@@ -129,6 +129,16 @@ func TestStreamsAreSpreadAnewByTheirLifetime(t *testing.T) {
 	}
 }
 
+// The server's deadlines are for requests; the tests' server reads for a second.
+func TestAStreamOutlivesTheServersDeadlines(t *testing.T) {
+	t.Parallel()
+	r := start(t, pgtest.DSN(t), "127.0.0.1:0")
+	events, _ := r.listen(t, r.token(t, access.EdgeConnect).Secret.Reveal(), wire.Position{})
+	for range 4 { // a second apart
+		next(t, events, wire.EventHead)
+	}
+}
+
 // poisoned fails for one fingerprint, by error or by panic.
 type poisoned struct {
 	validator.Source

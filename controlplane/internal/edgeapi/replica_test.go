@@ -112,7 +112,7 @@ func (r *replica) serve(t testing.TB, addr string, handler http.Handler, followe
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	at := must[net.Listener](t)(new(net.ListenConfig).Listen(ctx, "tcp", addr))
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 30 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: 30 * time.Second}
 	server.RegisterOnShutdown(r.hub.Close)
 	var running sync.WaitGroup
 	running.Go(func() { follower.Run(ctx) })

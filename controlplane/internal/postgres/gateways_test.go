@@ -128,10 +128,10 @@ func TestTheChangeLogKeepsADayAndTheLargestBudget(t *testing.T) {
 		budget time.Duration
 		kept   int // of five changes, written 0, 12, 24, 36 and 48 hours and a minute ago
 	}{
-		"a day":             {time.Minute, 2},
-		"the budget":        {40 * time.Hour, 4},
-		"two days":          {48 * time.Hour, 4},
-		"a longer budget":   {49 * time.Hour, 5},
+		"a day":           {time.Minute, 2},
+		"the budget":      {40 * time.Hour, 4},
+		"two days":        {48 * time.Hour, 4},
+		"a longer budget": {49 * time.Hour, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
