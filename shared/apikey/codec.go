@@ -10,15 +10,15 @@ import (
 // An encoded record is, all integers little-endian:
 //
 //	version u8 | flags u8 | kind u8 | environment u8 | subscription status u8
-//	| 7 × integer i64 | 16 × length of text u32 | the texts, one after the other
+//	| 8 × integer i64 | 16 × length of text u32 | the texts, one after the other
 //
 // Fixed places instead of varints: reading costs one check for all.
 const (
 	// codecVersion: the encoding never leaves the process that made it, so it
 	// has no older versions to read.
-	codecVersion = 2
+	codecVersion = 3
 
-	codecIntegers = 7
+	codecIntegers = 8
 	codecTexts    = 16
 
 	integersAt = 5
@@ -48,7 +48,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, codecVersion, flags, byte(k.Kind), byte(k.Environment), byte(s.Status))
 	for _, n := range [codecIntegers]int64{
 		r.Change, int64(k.NotBefore), int64(k.ExpiresAt), int64(k.RetiresAt), int64(k.RevokedAt),
-		int64(s.TrialEndsAt), int64(s.PeriodEnd),
+		int64(s.TrialEndsAt), int64(s.PeriodEnd), int64(k.RotateBy),
 	} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	}
@@ -99,6 +99,7 @@ func decode(b []byte, r *Record) bool {
 	k.RevokedAt = Instant(binary.LittleEndian.Uint64(integers[32:]))
 	s.TrialEndsAt = Instant(binary.LittleEndian.Uint64(integers[40:]))
 	s.PeriodEnd = Instant(binary.LittleEndian.Uint64(integers[48:]))
+	k.RotateBy = Instant(binary.LittleEndian.Uint64(integers[56:]))
 
 	d := decoder{lengths: (*[4 * codecTexts]byte)(b[lengthsAt:]), rest: unsafe.String(unsafe.SliceData(b), len(b))[textsAt:]}
 	r.DependsOn.packed, r.Needs.packed = d.text(0), d.text(1)

@@ -18,7 +18,7 @@ func fullRecord() Record {
 			Scopes: NewStrings("a:*", "b"), Metadata: `{"a":1}`,
 			AllowCIDRs: NewCIDRs(netip.MustParsePrefix("10.0.0.0/8")), DenyCIDRs: NewCIDRs(netip.MustParsePrefix("2001:db8::/32")),
 			AllowMethods: NewStrings("GET"), AllowPaths: NewStrings("/a", "/b/*"),
-			NotBefore: 1, ExpiresAt: -2, RetiresAt: 3, RevokedAt: 4, Disabled: true,
+			NotBefore: 1, ExpiresAt: -2, RetiresAt: 3, RotateBy: 7, RevokedAt: 4, Disabled: true,
 		},
 		User:         User{ID: "usr_1", Name: "Ada", ExternalID: "7", Disabled: true},
 		Subscription: Subscription{ID: "sub_1", PlanID: "pln_1", Plan: "pro", Status: Ended, TrialEndsAt: 5, PeriodEnd: 6},

@@ -100,6 +100,7 @@ type Key struct {
 	NotBefore Instant `json:"not_before"` // the first moment at which it is good
 	ExpiresAt Instant `json:"expires_at"` // the first moment at which it is not
 	RetiresAt Instant `json:"retires_at"` // the end of a rotated key's overlap
+	RotateBy  Instant `json:"rotate_by"`  // when its holder should have rotated it; judged by ExpiresAt alone
 	RevokedAt Instant `json:"revoked_at"`
 	Disabled  bool    `json:"disabled"`
 }

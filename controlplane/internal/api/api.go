@@ -93,6 +93,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerMe()
 	a.registerSessions()
 	a.registerKeys()
+	a.registerHolder()
 	a.registerUsers()
 	a.registerPlans()
 	a.registerSubscriptions()
@@ -113,8 +114,12 @@ type routes struct {
 // guardOf is the credential check, but for signing in, which is how one gets a
 // credential. The set-up needs its token.
 func (a *api) guardOf(pattern string) func(http.Handler) http.Handler {
-	if _, path, _ := strings.Cut(pattern, " "); strings.HasPrefix(path, authPath) && path != setupPath {
+	_, path, _ := strings.Cut(pattern, " ")
+	switch {
+	case strings.HasPrefix(path, authPath) && path != setupPath:
 		return a.visited
+	case ofHolder(path):
+		return a.holder
 	}
 	return a.authenticate
 }

@@ -30,7 +30,7 @@ type eventView struct {
 }
 
 type actorView struct {
-	Kind string  `json:"kind" enum:"key,user,cli,setup,system"`
+	Kind string  `json:"kind" enum:"key,user,holder,cli,setup,system"`
 	ID   *string `json:"id" nullable:"true" example:"key_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	Name *string `json:"name" nullable:"true" example:"terraform"`
 }
@@ -53,7 +53,7 @@ func viewEvent(e journal.Event) eventView {
 // EventFilter are the query parameters by which events are found. It is exported
 // because huma fills in only exported embedded structs.
 type EventFilter struct {
-	ActorKind  string    `query:"actor_kind" enum:"key,user,cli,setup,system"`
+	ActorKind  string    `query:"actor_kind" enum:"key,user,holder,cli,setup,system"`
 	ActorID    string    `query:"actor_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$"`
 	Action     string    `query:"action" maxLength:"130" pattern:"^[a-z_]+\\.([a-z_]+|\\*)$" doc:"One action, such as key.revoke, or key.* for all that is done to keys." example:"key.*"`
 	TargetKind string    `query:"target_kind" maxLength:"64" pattern:"^[a-z_]*$" example:"key"`

@@ -113,7 +113,7 @@ func (a *api) revokeKey(ctx context.Context, in *revokeKeyInput) (*revokeOutput,
 	if err != nil {
 		return nil, err
 	}
-	k, err := a.Services.Keys.Revoke(ctx, caller(ctx), key, in.reason())
+	k, err := a.Services.Keys.RevokeBy(ctx, caller(ctx), key, in.Body.domain())
 	if err != nil {
 		return nil, err
 	}

@@ -13,15 +13,13 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
-	"github.com/latchkey/latchkey/shared/apikey"
 )
 
 func (a *api) registerKeys() {
-	issue := creating(operation(http.MethodPost, "/api/v1/keys", "Keys", "issue-key", "Issue a key", access.KeysWrite))
-	issue.Description += " The answer is the only place where the secret ever is. A management key may carry only scopes that its issuer holds." +
-		" While there is neither an owner nor a management key, the set-up token opens this for `\"kind\": \"management\"`."
-	huma.Register(a.huma, issue, a.issueKey)
-	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/keys", "Keys", "list-keys", "List keys", access.KeysRead), a.listKeys)
+	a.registerIssue()
+	a.registerKeyLists()
+	a.registerKeyLives()
+	a.registerKeyActions()
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/keys/{id}", "Keys", "get-key", "Get a key", access.KeysRead),
 		func(ctx context.Context, in *idInput) (*keyOutput, error) {
 			key, err := pathID[id.KeyKind](in.ID)
@@ -31,8 +29,8 @@ func (a *api) registerKeys() {
 			return a.keyAnswer(a.Services.Keys.ByID(ctx, caller(ctx), key))
 		})
 	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/keys/{id}", "Keys", "update-key", "Change a key", access.KeysWrite), a.patchKey)
-	revoke := operation(http.MethodPost, "/api/v1/keys/{id}/revoke", "Keys", "revoke-key", "Revoke a key, for good and at once", access.KeysWrite)
-	revoke.Description += " With `wait=edges` it answers when every gateway has confirmed that it refuses the key, or when `timeout_ms` is over: 200 either way, with a receipt."
+	revoke := operation(http.MethodPost, "/api/v1/keys/{id}/revoke", "Keys", "revoke-key", "Revoke a key, at once", access.KeysWrite)
+	revoke.Description += " What it was rotated into goes with it, unless `only` is true. The first revocation's time and reason stay. With `wait=edges` it answers when every gateway has confirmed that it refuses the key, or when `timeout_ms` is over: 200 either way, with a receipt."
 	huma.Register(a.huma, revoke, a.revokeKey)
 	a.registerSwitch("disable", "Disable a key until it is enabled", a.Services.Keys.Disable)
 	a.registerSwitch("enable", "Enable a disabled key", a.Services.Keys.Enable)
@@ -57,45 +55,6 @@ func (a *api) keyAnswer(k keys.Key, err error) (*keyOutput, error) {
 	return &keyOutput{ETag: etag(k.Version), Body: a.viewKey(k)}, nil
 }
 
-func (a *api) issueKey(ctx context.Context, in *issueKeyInput) (*issuedOutput, error) {
-	n, err := in.newKey()
-	if err != nil {
-		return nil, err
-	}
-	issued, err := a.Services.Keys.Issue(ctx, caller(ctx), n)
-	if err != nil {
-		return nil, err
-	}
-	out := &issuedOutput{
-		ETag: etag(issued.Key.Version), Location: "/api/v1/keys/" + issued.Key.ID.String(), CacheControl: "no-store",
-	}
-	out.Body.Key, out.Body.Secret = a.viewKey(issued.Key), issued.Secret.Reveal()
-	return out, nil
-}
-
-// newKey parses what JSON cannot express by itself.
-func (in *issueKeyInput) newKey() (keys.NewKey, error) {
-	var f fault.Fields
-	b := in.Body
-	n := keys.NewKey{
-		OwnerID:        optionalID[id.UserKind](&f, "body.owner_id", b.OwnerID),
-		SubscriptionID: optionalID[id.SubscriptionKind](&f, "body.subscription_id", b.SubscriptionID),
-		Plan:           b.Plan, Name: b.Name, Scopes: b.Scopes, Tags: b.Tags, Metadata: b.Metadata,
-		AllowCIDRs: networks(&f, "body.allow_cidrs", b.AllowCIDRs), DenyCIDRs: networks(&f, "body.deny_cidrs", b.DenyCIDRs),
-		AllowMethods: b.AllowMethods, AllowPaths: b.AllowPaths,
-		NotBefore: b.NotBefore, ExpiresAt: b.ExpiresAt, ExpiresInDays: b.ExpiresInDays,
-	}
-	if b.Kind == apikey.KindManagement.String() {
-		n.Kind = apikey.KindManagement
-	}
-	if b.Environment != "" {
-		var ok bool
-		n.Environment, ok = apikey.ParseEnvironment(b.Environment)
-		f.Check(ok, "body.environment", "live or test")
-	}
-	return n, f.Err()
-}
-
 // networks reads networks in CIDR notation; an address stands for itself alone.
 func networks(f *fault.Fields, location string, texts []string) []netip.Prefix {
 	var all []netip.Prefix
@@ -110,32 +69,6 @@ func networks(f *fault.Fields, location string, texts []string) []netip.Prefix {
 		all = append(all, p)
 	}
 	return all
-}
-
-func (a *api) listKeys(ctx context.Context, in *listKeysInput) (*listOutput[keyView], error) {
-	last, err := after[id.KeyKind](in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	var f fault.Fields
-	filter := keys.Filter{
-		OwnerID: optionalID[id.UserKind](&f, "query.owner_id", in.OwnerID), Plan: in.Plan, After: last, Limit: in.Limit + 1,
-	}
-	if in.Kind != "" {
-		kind := apikey.KindAPI
-		if in.Kind == apikey.KindManagement.String() {
-			kind = apikey.KindManagement
-		}
-		filter.Kind = &kind
-	}
-	if err := f.Err(); err != nil {
-		return nil, err
-	}
-	all, err := a.Services.Keys.List(ctx, caller(ctx), filter)
-	if err != nil {
-		return nil, err
-	}
-	return pageOf(in.PageInput, all, a.viewKey, func(k keys.Key) string { return k.ID.String() }), nil
 }
 
 func (a *api) patchKey(ctx context.Context, in *patchKeyInput) (*keyOutput, error) {
@@ -153,6 +86,7 @@ func (a *api) patchKey(ctx context.Context, in *patchKeyInput) (*keyOutput, erro
 		Name: b.Name.Change, Scopes: b.Scopes.Change, Tags: b.Tags.Change, Metadata: b.Metadata.Change,
 		AllowMethods: b.AllowMethods.Change, AllowPaths: b.AllowPaths.Change,
 		NotBefore: b.NotBefore.Change, ExpiresAt: b.ExpiresAt.Change, Version: version,
+		RotateEveryDays: b.RotateEveryDays.Change, RotateOverlapHours: b.RotateOverlapHours.Change,
 		AllowCIDRs: changedNetworks(&f, "body.allow_cidrs", b.AllowCIDRs),
 		DenyCIDRs:  changedNetworks(&f, "body.deny_cidrs", b.DenyCIDRs),
 	}

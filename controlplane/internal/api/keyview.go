@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -12,8 +13,9 @@ type keyView struct {
 	ID             string          `json:"id" example:"key_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	Kind           string          `json:"kind" enum:"api,management"`
 	Environment    *string         `json:"environment" nullable:"true" enum:"live,test" doc:"Of API keys."`
-	Status         string          `json:"status" enum:"active,not_yet_valid,expired,disabled,revoked" doc:"What the key itself is now; its owner or subscription may stop it all the same."`
+	Status         string          `json:"status" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked" doc:"What the key itself is now; its owner or subscription may stop it all the same."`
 	Name           string          `json:"name" example:"ci"`
+	Label          *string         `json:"label" nullable:"true" example:"ci-main" doc:"One live key of an owner has it."`
 	Start          string          `json:"start" example:"lk_live_0123" doc:"How the secret begins, to tell keys apart."`
 	Last4          string          `json:"last4" example:"JqhR" doc:"How the secret ends."`
 	OwnerID        string          `json:"owner_id" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
@@ -30,19 +32,31 @@ type keyView struct {
 	DisabledAt     *time.Time      `json:"disabled_at" nullable:"true"`
 	RevokedAt      *time.Time      `json:"revoked_at" nullable:"true"`
 	RevokeReason   *string         `json:"revoke_reason" nullable:"true" doc:"In the words of RFC 5280."`
+	RotatedFrom    *string         `json:"rotated_from" nullable:"true" doc:"The key that this one succeeded."`
+	RotatedTo      *string         `json:"rotated_to" nullable:"true" doc:"The key that succeeded this one."`
+	RetiresAt      *time.Time      `json:"retires_at" nullable:"true" doc:"Until when it is good beside its successor."`
 	CreatedAt      time.Time       `json:"created_at"`
 	UpdatedAt      time.Time       `json:"updated_at"`
+
+	RotateEveryDays    *int       `json:"rotate_every_days" nullable:"true" example:"30" doc:"How often its holder must rotate it; null: never."`
+	RotateOverlapHours *int       `json:"rotate_overlap_hours" nullable:"true" example:"24" doc:"How long the old secret stays good then, and the grace after rotate_by."`
+	RotateBy           *time.Time `json:"rotate_by" nullable:"true" doc:"When its holder must have rotated it. Past this by the overlap it has expired."`
 }
 
 func (a *api) viewKey(k keys.Key) keyView {
-	return keyView{
+	v := keyView{
 		ID: k.ID.String(), Kind: k.Kind.String(), Environment: orNull(k.Environment.String()), Status: string(k.Status(a.Now())),
-		Name: k.Name, Start: k.Start, Last4: k.Last4, OwnerID: k.OwnerID.String(), SubscriptionID: orNull(k.SubscriptionID.String()),
+		Name: k.Name, Label: orNull(k.Label), Start: k.Start, Last4: k.Last4, OwnerID: k.OwnerID.String(), SubscriptionID: orNull(k.SubscriptionID.String()),
 		Scopes: k.Scopes, Tags: k.Tags, Metadata: k.Metadata, AllowCIDRs: texts(k.AllowCIDRs), DenyCIDRs: texts(k.DenyCIDRs),
 		AllowMethods: k.AllowMethods, AllowPaths: k.AllowPaths, NotBefore: k.NotBefore, ExpiresAt: k.ExpiresAt,
 		DisabledAt: k.DisabledAt, RevokedAt: k.RevokedAt, RevokeReason: orNull(string(k.RevokeReason)),
+		RotatedFrom: orNull(k.RotatedFrom.String()), RotatedTo: orNull(k.RotatedTo.String()), RetiresAt: k.RetiresAt, RotateBy: k.RotateBy,
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
 	}
+	if k.RotateEveryDays > 0 {
+		v.RotateEveryDays, v.RotateOverlapHours = &k.RotateEveryDays, &k.RotateOverlapHours
+	}
+	return v
 }
 
 func texts(networks []netip.Prefix) []string {
@@ -58,35 +72,36 @@ type keyOutput struct {
 	Body keyView
 }
 
+// issuedView is a key with its secret.
+type issuedView struct {
+	Key    keyView `json:"key"`
+	Secret string  `json:"secret,omitempty" example:"lk_live_0123456789ABCDEFGHIJKLMNOPQRSTUV00JqhR" doc:"The key in plain text. It is shown here and never again; a key that was there already comes without."`
+}
+
+func (a *api) viewIssued(i keys.Issued) issuedView {
+	return issuedView{Key: a.viewKey(i.Key), Secret: i.Secret.Reveal()}
+}
+
 type issuedOutput struct {
+	Status       int
 	ETag         string `header:"ETag"`
 	Location     string `header:"Location"`
 	CacheControl string `header:"Cache-Control"`
-	Body         struct {
-		Key    keyView `json:"key"`
-		Secret string  `json:"secret" example:"lk_live_0123456789ABCDEFGHIJKLMNOPQRSTUV00JqhR" doc:"The key in plain text. It is shown here and never again."`
-	}
+	Body         issuedView
 }
 
-type issueKeyInput struct {
-	Body struct {
-		Name           string          `json:"name" minLength:"1" maxLength:"200" example:"ci"`
-		Kind           string          `json:"kind,omitempty" enum:"api,management" default:"api"`
-		Environment    string          `json:"environment,omitempty" enum:"live,test" doc:"Of API keys; live where it is not given."`
-		OwnerID        string          `json:"owner_id,omitempty" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70" doc:"The built-in service user where it is not given."`
-		SubscriptionID string          `json:"subscription_id,omitempty" doc:"Instead of plan."`
-		Plan           string          `json:"plan,omitempty" example:"pro" doc:"The slug of a plan: the owner's live subscription to it is used, or made."`
-		Scopes         []string        `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:read\"]"`
-		Tags           []string        `json:"tags,omitempty" maxItems:"32" example:"[\"team/billing\"]"`
-		Metadata       json.RawMessage `json:"metadata,omitempty" doc:"A JSON object of at most 4096 bytes, answered with every verdict."`
-		AllowCIDRs     []string        `json:"allow_cidrs,omitempty" maxItems:"64" example:"[\"203.0.113.0/24\"]"`
-		DenyCIDRs      []string        `json:"deny_cidrs,omitempty" maxItems:"64"`
-		AllowMethods   []string        `json:"allow_methods,omitempty" maxItems:"16" example:"[\"GET\"]"`
-		AllowPaths     []string        `json:"allow_paths,omitempty" maxItems:"64" example:"[\"/reports\"]"`
-		NotBefore      *time.Time      `json:"not_before,omitempty"`
-		ExpiresAt      *time.Time      `json:"expires_at,omitempty"`
-		ExpiresInDays  int             `json:"expires_in_days,omitempty" minimum:"1" maximum:"36500" doc:"Instead of expires_at."`
+// issuedAnswer is 201 with the secret, or 200 with a key that was there already.
+func (a *api) issuedAnswer(i keys.Issued, err error) (*issuedOutput, error) {
+	if err != nil {
+		return nil, err
 	}
+	out := &issuedOutput{
+		Status: http.StatusCreated, ETag: etag(i.Key.Version), Location: "/api/v1/keys/" + i.Key.ID.String(), CacheControl: "no-store", Body: a.viewIssued(i),
+	}
+	if i.Already {
+		out.Status = http.StatusOK
+	}
+	return out, nil
 }
 
 type patchKeyInput struct {
@@ -103,6 +118,9 @@ type patchKeyInput struct {
 		AllowPaths   nullable[[]string]        `json:"allow_paths,omitempty"`
 		NotBefore    nullable[*time.Time]      `json:"not_before,omitempty"`
 		ExpiresAt    nullable[*time.Time]      `json:"expires_at,omitempty"`
+
+		RotateEveryDays    nullable[int] `json:"rotate_every_days,omitempty" doc:"1 to 365, from now on; null: never."`
+		RotateOverlapHours nullable[int] `json:"rotate_overlap_hours,omitempty" doc:"0 to 720."`
 	}
 }
 
@@ -110,22 +128,18 @@ type revokeKeyInput struct {
 	ID        string `path:"id"`
 	Wait      string `query:"wait" enum:"edges" doc:"edges: wait for the gateways, and answer a receipt."`
 	TimeoutMS int64  `query:"timeout_ms" minimum:"0" maximum:"20000" default:"2000" doc:"With wait: for how long at most."`
-	Body      *struct {
-		Reason string `json:"reason,omitempty" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified"`
-	}
+	Body      *revocation
 }
 
-// reason is what the body says, if there is one.
-func (in *revokeKeyInput) reason() keys.Reason {
-	if in.Body == nil {
-		return keys.Unspecified
-	}
-	return keys.Reason(in.Body.Reason)
+// revocation is the body of what revokes; it may be left out.
+type revocation struct {
+	Reason string `json:"reason,omitempty" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified" doc:"In the words of RFC 5280. What was compromised cannot be restored."`
+	Only   bool   `json:"only,omitempty" doc:"true spares what the key was rotated into."`
 }
 
-type listKeysInput struct {
-	PageInput
-	Kind    string `query:"kind" enum:"api,management"`
-	OwnerID string `query:"owner_id" maxLength:"64"`
-	Plan    string `query:"plan" maxLength:"64" doc:"The slug of a plan."`
+func (r *revocation) domain() keys.Revocation {
+	if r == nil {
+		return keys.Revocation{}
+	}
+	return keys.Revocation{Reason: keys.Reason(r.Reason), Only: r.Only}
 }

@@ -18,13 +18,17 @@ type planView struct {
 	Name       string     `json:"name" example:"Pro"`
 	Scopes     []string   `json:"scopes" example:"[\"reports:*\"]" doc:"The most that a key under the plan may carry; empty: no bound."`
 	Public     bool       `json:"public" doc:"Whether GET /v1/plans, which anybody may read, shows it."`
+	MaxKeys    *int       `json:"max_keys" nullable:"true" example:"10" doc:"How many live API keys each user may have under it; null: any number. Retiring keys do not count, and a bound of the user's own goes before it."`
 	ArchivedAt *time.Time `json:"archived_at" nullable:"true" doc:"Since when it takes no new subscriptions."`
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
+
+	KeyMaxLifetimeDays *int `json:"key_max_lifetime_days" nullable:"true" example:"90" doc:"How long a key that is issued under it may live; null: for ever."`
 }
 
 func viewPlan(p plans.Plan) planView {
-	return planView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+	return planView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
+		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
 
 type planOutput struct {
@@ -46,6 +50,9 @@ type createPlanInput struct {
 		Name   string   `json:"name" minLength:"1" maxLength:"200" example:"Pro"`
 		Scopes []string `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:*\"]"`
 		Public bool     `json:"public,omitempty"`
+
+		MaxKeys            *int `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10"`
+		KeyMaxLifetimeDays *int `json:"key_max_lifetime_days,omitempty" minimum:"1" maximum:"36500" example:"90"`
 	}
 }
 
@@ -58,6 +65,9 @@ type patchPlanInput struct {
 		Scopes   nullable[[]string] `json:"scopes,omitempty"`
 		Public   nullable[bool]     `json:"public,omitempty"`
 		Archived nullable[bool]     `json:"archived,omitempty" doc:"true: no new subscriptions; those there are go on."`
+
+		MaxKeys            nullable[*int] `json:"max_keys,omitempty"`
+		KeyMaxLifetimeDays nullable[*int] `json:"key_max_lifetime_days,omitempty" doc:"For keys that are issued from now on."`
 	}
 }
 
@@ -69,7 +79,8 @@ type listPlansInput struct {
 func (a *api) registerPlans() {
 	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/plans", "Plans", "create-plan", "Create a plan", access.PlansWrite)),
 		func(ctx context.Context, in *createPlanInput) (*planOutput, error) {
-			out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{Slug: in.Body.Slug, Name: in.Body.Name, Scopes: in.Body.Scopes, Public: in.Body.Public}))
+			out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{Slug: in.Body.Slug, Name: in.Body.Name, Scopes: in.Body.Scopes, Public: in.Body.Public,
+				MaxKeys: in.Body.MaxKeys, KeyMaxLifetimeDays: in.Body.KeyMaxLifetimeDays}))
 			if err == nil {
 				out.Location = "/api/v1/plans/" + out.Body.ID
 			}
@@ -107,7 +118,7 @@ func (a *api) registerPlans() {
 			}
 			b := in.Body
 			return planAnswer(a.Services.Plans.Update(ctx, caller(ctx), plan, plans.Patch{
-				Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Public: b.Public.Change, Archived: b.Archived.Change, Version: version,
+				Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Public: b.Public.Change, Archived: b.Archived.Change, MaxKeys: b.MaxKeys.Change, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays.Change, Version: version,
 			}))
 		})
 }

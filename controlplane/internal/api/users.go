@@ -23,6 +23,7 @@ type userView struct {
 	Role       string          `json:"role" enum:"member,viewer,operator,admin,owner"`
 	Metadata   json.RawMessage `json:"metadata"`
 	DisabledAt *time.Time      `json:"disabled_at" nullable:"true" doc:"Since when all its keys are refused."`
+	MaxKeys    *int            `json:"max_keys" nullable:"true" example:"10" doc:"How many live API keys the user may have; null: what each plan says. Retiring keys do not count."`
 	CreatedAt  time.Time       `json:"created_at"`
 	UpdatedAt  time.Time       `json:"updated_at"`
 }
@@ -30,7 +31,7 @@ type userView struct {
 func viewUser(u users.User) userView {
 	return userView{
 		ID: u.ID.String(), Kind: string(u.Kind), Name: u.Name, Username: orNull(u.Username), Email: orNull(u.Email),
-		ExternalID: orNull(u.ExternalID), Role: string(u.Role), Metadata: u.Metadata, DisabledAt: u.DisabledAt,
+		ExternalID: orNull(u.ExternalID), Role: string(u.Role), Metadata: u.Metadata, DisabledAt: u.DisabledAt, MaxKeys: u.MaxKeys,
 		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}
 }
@@ -64,6 +65,7 @@ type createUserInput struct {
 		ExternalID string          `json:"external_id,omitempty" maxLength:"200" example:"cust-1815"`
 		Role       string          `json:"role,omitempty" enum:"member,viewer,operator,admin,owner" default:"member"`
 		Metadata   json.RawMessage `json:"metadata,omitempty"`
+		MaxKeys    *int            `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10"`
 	}
 }
 
@@ -77,6 +79,7 @@ type patchUserInput struct {
 		ExternalID nullable[string]          `json:"external_id,omitempty"`
 		Role       nullable[access.Role]     `json:"role,omitempty"`
 		Metadata   nullable[json.RawMessage] `json:"metadata,omitempty"`
+		MaxKeys    nullable[*int]            `json:"max_keys,omitempty"`
 		Disabled   nullable[bool]            `json:"disabled,omitempty" doc:"true stops all keys of the user at once."`
 	}
 }
@@ -97,7 +100,7 @@ func (a *api) registerUsers() {
 			b := in.Body
 			out, err := userAnswer(a.Services.Users.Create(ctx, caller(ctx), users.NewUser{
 				Kind: users.Kind(b.Kind), Name: b.Name, Username: b.Username, Email: b.Email, ExternalID: b.ExternalID,
-				Role: access.Role(b.Role), Metadata: b.Metadata,
+				Role: access.Role(b.Role), Metadata: b.Metadata, MaxKeys: b.MaxKeys,
 			}))
 			if err == nil {
 				out.Location = "/api/v1/users/" + out.Body.ID
@@ -139,6 +142,6 @@ func (a *api) patchUser(ctx context.Context, in *patchUserInput) (*userOutput, e
 	b := in.Body
 	return userAnswer(a.Services.Users.Update(ctx, caller(ctx), user, users.Patch{
 		Name: b.Name.Change, Username: b.Username.Change, Email: b.Email.Change, ExternalID: b.ExternalID.Change,
-		Role: b.Role.Change, Metadata: b.Metadata.Change, Disabled: b.Disabled.Change, Version: version,
+		Role: b.Role.Change, Metadata: b.Metadata.Change, MaxKeys: b.MaxKeys.Change, Disabled: b.Disabled.Change, Version: version,
 	}))
 }

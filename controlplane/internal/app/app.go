@@ -183,6 +183,7 @@ func (a *App) Run(ctx context.Context) error {
 	running.Go(func() { a.follower.Run(ctx) })
 	running.Go(func() { headLog{read: a.DB.Head, log: a.log}.run(ctx) })
 	running.Go(func() { a.gateways.Keep(ctx, a.keepingFailed) })
+	running.Go(func() { a.Keys.Keep(ctx, a.sweepingFailed) })
 	running.Go(func() { cancel(a.keepDatabase(ctx)) })
 	for _, s := range []struct {
 		server *http.Server
@@ -241,6 +242,10 @@ func (a *App) keepDatabase(ctx context.Context) error {
 
 func (a *App) keepingFailed(err error) {
 	a.log.Warn("the change log and the list of gateways are not tidied for now", "cause", err.Error())
+}
+
+func (a *App) sweepingFailed(err error) {
+	a.log.Warn("what is kept of keys only for a while is not removed for now; keys are judged as ever", "cause", err.Error())
 }
 
 func (a *App) feedFailed(err error) {

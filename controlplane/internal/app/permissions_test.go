@@ -56,8 +56,14 @@ func TestEveryOperationAsksForItsScope(t *testing.T) {
 					"subscriptions", `{"user_id":"usr_01a200b384db74eb8a6c7cc7d79ac7f3","plan_id":"pln_01a200b384db74eb8a6c7cc7d79ac7f3"}`).
 					Replace(strings.Split(path, "/")[3])
 				switch {
-				case strings.HasSuffix(path, "able"), strings.HasSuffix(path, "/revoke"):
+				case strings.HasSuffix(path, "able"), strings.HasSuffix(path, "/revoke"), strings.HasSuffix(path, "/rotate"), strings.HasSuffix(path, "/restore"):
 					body = ""
+				case strings.HasSuffix(path, "/lookup"):
+					body = `{"auth_key":"k"}`
+				case strings.HasSuffix(path, "/bulk-issue"):
+					body = `{"keys":[{"name":"n"}]}`
+				case strings.HasSuffix(path, "/bulk-action"):
+					body = `{"action":"disable","filter":{"tag":"nobody-has-it"}}`
 				case strings.HasSuffix(path, "/password"):
 					body = `{"password":"correct horse"}`
 				case method == "PATCH" && strings.Contains(path, "subscriptions"):

@@ -25,6 +25,7 @@ const (
 	MaxTags     = 32
 	MaxTag      = 64
 	MaxMetadata = 4096 // bytes of JSON
+	MaxKeys     = 1_000_000
 )
 
 // Change is a member of a PATCH: absent keeps what is there, null clears it.
@@ -63,6 +64,11 @@ func Text(f *fault.Fields, location, value string) {
 	ok := utf8.ValidString(value) && utf8.RuneCountInString(value) <= MaxName &&
 		strings.IndexFunc(value, unicode.IsControl) < 0
 	f.Check(ok, location, "at most %d characters, without control characters", MaxName)
+}
+
+// Bound notes a number that is negative or past the most; nil is no bound.
+func Bound(f *fault.Fields, location string, value *int, most int) {
+	f.Check(value == nil || *value >= 0 && *value <= most, location, "0 to %d, or null", most)
 }
 
 // Slug notes what is not 1 to 64 of a-z, 0-9 and -, starting with a letter or digit.

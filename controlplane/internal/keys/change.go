@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
@@ -12,6 +11,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
@@ -23,30 +23,77 @@ type Patch struct {
 	AllowCIDRs, DenyCIDRs    field.Change[[]netip.Prefix]
 	AllowMethods, AllowPaths field.Change[[]string]
 	NotBefore, ExpiresAt     field.Change[*time.Time]
-	Version                  int64
+	// RotateEveryDays counts from the change on; 0 ends it.
+	RotateEveryDays, RotateOverlapHours field.Change[int]
+	Version                             int64
 }
 
 // Update changes a key's settings. It needs keys:write, and for a management
-// key every scope that the key holds, before and after.
+// key every scope that the key holds, before and after. A change that makes an
+// expired key good again needs room under max_keys.
 func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, p Patch) (Key, error) {
-	return s.change(ctx, caller, key, "key.update", func(k *Key) error {
+	if err := caller.Require(access.KeysWrite); err != nil {
+		return Key{}, err
+	}
+	now := s.moment()
+	sel := Selection{IDs: []id.Key{key}, At: now}
+	var plan plans.Plan
+	if p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present {
+		k, err := s.store.ByID(ctx, key)
+		if err != nil {
+			return Key{}, err
+		}
+		if plan, err = s.bounds(ctx, &k, &sel, !k.live(now)); err != nil {
+			return Key{}, err
+		}
+	}
+	return s.changeSelected(ctx, caller, sel, "key.update", func(k *Key) error {
 		if err := fault.CheckVersion(p.Version, k.Version); err != nil {
 			return err
 		}
 		if k.RevokedAt != nil {
-			return fault.New(fault.Conflict, "this key is revoked, which is for good")
+			return fault.New(fault.Conflict, "this key is revoked")
 		}
-		p.apply(k)
+		p.apply(k, now)
 		var f fault.Fields
 		k.check(&f)
 		if err := f.Err(); err != nil {
 			return err
 		}
+		if p.ExpiresAt.Present {
+			if err := withinLifetime(k, plan); err != nil {
+				return err
+			}
+		}
 		return grantable(caller, k)
 	})
 }
 
-func (p Patch) apply(k *Key) {
+// bounds returns the plan that a key is under and, where the key comes to count
+// anew, adds the quota that must have room for it.
+func (s *Service) bounds(ctx context.Context, k *Key, sel *Selection, anew bool) (plan plans.Plan, err error) {
+	if k.Kind != apikey.KindAPI {
+		return plan, nil
+	}
+	if !k.PlanID.IsZero() {
+		if plan, err = s.facts.Plans.ByID(ctx, k.PlanID); err != nil {
+			return plan, err
+		}
+	}
+	if !anew {
+		return plan, nil
+	}
+	owner, err := s.facts.Owners.ByID(ctx, k.OwnerID)
+	if err != nil {
+		return plan, err
+	}
+	if q, bounded := quota(owner, plan); bounded {
+		sel.Quotas = append(sel.Quotas, q)
+	}
+	return plan, nil
+}
+
+func (p Patch) apply(k *Key, now time.Time) {
 	p.Name.Apply(&k.Name)
 	p.Scopes.Apply(&k.Scopes)
 	p.Tags.Apply(&k.Tags)
@@ -57,6 +104,14 @@ func (p Patch) apply(k *Key) {
 	p.AllowPaths.Apply(&k.AllowPaths)
 	p.NotBefore.Apply(&k.NotBefore)
 	p.ExpiresAt.Apply(&k.ExpiresAt)
+	every, overlap := k.RotateEveryDays, k.RotateOverlapHours
+	p.RotateEveryDays.Apply(&every)
+	p.RotateOverlapHours.Apply(&overlap)
+	if p.RotateEveryDays.Present && k.RotatedTo.IsZero() {
+		k.setRotation(every, overlap, now)
+	} else if k.RotateEveryDays > 0 {
+		k.RotateOverlapHours = overlap
+	}
 }
 
 // grantable reports whether the key may carry its scopes: a management key only
@@ -73,82 +128,65 @@ func grantable(caller access.Caller, k *Key) error {
 	return caller.MayGrant(k.Scopes)
 }
 
-// Revoke ends a key for good, at once, everywhere. Revoking again changes
-// nothing: the first stamp stays. It needs keys:write.
-func (s *Service) Revoke(ctx context.Context, caller access.Caller, key id.Key, reason Reason) (Key, error) {
-	if reason == "" {
-		reason = Unspecified
-	}
-	if !slices.Contains(Reasons, reason) {
-		return Key{}, invalid("body.reason", "one of %v", Reasons)
-	}
-	return s.change(ctx, caller, key, "key.revoke", func(k *Key) error {
-		if k.RevokedAt == nil {
-			now := s.now().UTC().Truncate(time.Microsecond)
-			k.RevokedAt, k.RevokeReason = &now, reason
-		}
-		return nil
-	})
-}
-
 // Disable stops a key until it is enabled. It needs keys:write.
 func (s *Service) Disable(ctx context.Context, caller access.Caller, key id.Key) (Key, error) {
-	return s.change(ctx, caller, key, "key.disable", func(k *Key) error {
-		if k.DisabledAt == nil {
-			now := s.now().UTC().Truncate(time.Microsecond)
-			k.DisabledAt = &now
-		}
-		return nil
-	})
+	return s.change(ctx, caller, key, "key.disable", s.disable)
 }
 
 // Enable lets a disabled key work again. It needs keys:write.
 func (s *Service) Enable(ctx context.Context, caller access.Caller, key id.Key) (Key, error) {
-	return s.change(ctx, caller, key, "key.enable", func(k *Key) error {
-		k.DisabledAt = nil
-		return nil
-	})
+	return s.change(ctx, caller, key, "key.enable", enable)
 }
 
-// change edits a key under its lock and writes what came of it to the journal,
-// or nothing where nothing came of it.
+func (s *Service) disable(k *Key) error {
+	if k.DisabledAt == nil { // the first stamp stays
+		now := s.moment()
+		k.DisabledAt = &now
+	}
+	return nil
+}
+
+func enable(k *Key) error {
+	k.DisabledAt = nil
+	return nil
+}
+
 func (s *Service) change(ctx context.Context, caller access.Caller, key id.Key, action string, edit func(*Key) error) (Key, error) {
+	return s.changeSelected(ctx, caller, Selection{IDs: []id.Key{key}}, action, edit)
+}
+
+// changeSelected edits keys under their locks and writes what came of it to the
+// journal, or nothing where nothing came of it. It returns the first.
+func (s *Service) changeSelected(ctx context.Context, caller access.Caller, sel Selection, action string, edit func(*Key) error) (Key, error) {
 	if err := caller.Require(access.KeysWrite); err != nil {
 		return Key{}, err
 	}
-	return s.store.Update(ctx, key, func(k *Key) (*journal.Entry, error) {
-		before := *k
+	edited, err := s.store.Edit(ctx, sel, func(k *Key) (*journal.Entry, error) {
 		if err := grantable(caller, k); err != nil {
 			return nil, err
 		}
-		if err := edit(k); err != nil {
-			return nil, err
-		}
-		was, is := journal.Diff(before, k)
-		if len(is) == 0 {
-			return nil, nil
-		}
-		k.UpdatedAt = s.now().UTC()
-		return &journal.Entry{
-			Caller: caller, At: k.UpdatedAt, Action: action, Target: k.target(), Before: was, After: is,
-			Touches: []string{k.ID.String()},
-			Refresh: action == "key.enable",
-		}, nil
+		return s.edit(caller, k, action, edit)
 	})
-}
-
-// ByID returns a key. It needs keys:read.
-func (s *Service) ByID(ctx context.Context, caller access.Caller, key id.Key) (Key, error) {
-	if err := caller.Require(access.KeysRead); err != nil {
+	if err != nil {
 		return Key{}, err
 	}
-	return s.store.ByID(ctx, key)
+	return edited[0], nil
 }
 
-// List returns a page of keys, the newest first. It needs keys:read.
-func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]Key, error) {
-	if err := caller.Require(access.KeysRead); err != nil {
+// edit edits one key and tells of it; nil where nothing changed.
+func (s *Service) edit(caller access.Caller, k *Key, action string, edit func(*Key) error) (*journal.Entry, error) {
+	before := *k
+	if err := edit(k); err != nil {
 		return nil, err
 	}
-	return s.store.List(ctx, f)
+	was, is := journal.Diff(before, k)
+	if len(is) == 0 {
+		return nil, nil
+	}
+	k.UpdatedAt = s.moment()
+	return &journal.Entry{
+		Caller: caller, At: k.UpdatedAt, Action: action, Target: k.target(), Before: was, After: is,
+		Touches: []string{k.ID.String()},
+		Refresh: action == "key.enable",
+	}, nil
 }

@@ -2,17 +2,15 @@ package keys
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
-	"github.com/latchkey/latchkey/controlplane/internal/journal"
-	"github.com/latchkey/latchkey/controlplane/internal/plans"
-	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
-	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
@@ -46,6 +44,9 @@ func New(c Config) *Service {
 	return &Service{store: c.Store, facts: c.Facts, digest: c.Digest, prefix: c.Prefix, now: c.Now}
 }
 
+// moment is now, in the precision that is stored.
+func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
 // NewKey is a key to be issued. Only Name is needed.
 type NewKey struct {
 	Kind           apikey.Kind
@@ -54,46 +55,152 @@ type NewKey struct {
 	SubscriptionID id.Subscription
 	Plan           string // a slug: the owner's live subscription on it is reused, or made
 	Name           string
-	Scopes, Tags   []string
-	Metadata       json.RawMessage
+	Label          string
+	// Idempotent: where a live key of the owner has the label already, that one
+	// is the answer.
+	Idempotent   bool
+	Scopes, Tags []string
+	Metadata     json.RawMessage
 
 	AllowCIDRs, DenyCIDRs    []netip.Prefix
 	AllowMethods, AllowPaths []string
 
 	NotBefore, ExpiresAt *time.Time
 	ExpiresInDays        int // instead of ExpiresAt
+	RotateEveryDays      int // 0: never
+	RotateOverlapHours   int // counts where RotateEveryDays is set
 }
 
-// Issued is a new key with its secret, which is nowhere else.
+// Batch is keys to be issued together.
+type Batch struct {
+	Keys []NewKey
+	// IdempotencyKey, where there is one, makes a repetition within a day answer
+	// what the first time made. Another batch under it is Invalid.
+	IdempotencyKey string
+}
+
+// Issued is a new key with its secret, which is nowhere else; or a key that was
+// there Already, without.
 type Issued struct {
-	Key    Key
-	Secret apikey.Secret
+	Key     Key
+	Secret  apikey.Secret
+	Already bool
 }
 
 // Issue makes a key. It needs keys:write, and for a management key every scope
 // that the key is to hold; the set-up window may issue management keys only.
 func (s *Service) Issue(ctx context.Context, caller access.Caller, in NewKey) (Issued, error) {
-	if err := mayIssue(caller, in); err != nil {
-		return Issued{}, err
-	}
-	now := s.now().UTC()
-	k, err := in.key(now)
+	return s.IssueOnce(ctx, caller, in, "")
+}
+
+// IssueOnce is Issue under an Idempotency-Key; "" is none.
+func (s *Service) IssueOnce(ctx context.Context, caller access.Caller, in NewKey, idempotencyKey string) (Issued, error) {
+	issued, err := s.issue(ctx, caller, Batch{[]NewKey{in}, idempotencyKey}, func(_ int, err error) error { return err })
 	if err != nil {
 		return Issued{}, err
 	}
-	insertion := Insertion{OnlyInSetup: caller.IsSetup()}
-	if err := s.bind(ctx, caller, in, &k, &insertion); err != nil {
-		return Issued{}, err
+	return issued[0], nil
+}
+
+// IssueMany makes all keys of a batch or none. It needs what Issue does for
+// each of them.
+func (s *Service) IssueMany(ctx context.Context, caller access.Caller, b Batch) ([]Issued, error) {
+	if len(b.Keys) < 1 || len(b.Keys) > MaxBatch {
+		return nil, invalid("body.keys", "1 to %d", MaxBatch)
 	}
-	secret := apikey.NewSecret(s.prefix, k.Kind, k.Environment)
-	k.Start, k.Last4 = secret.Start(), secret.Last4()
-	_, after := journal.Diff(struct{}{}, k)
-	insertion.Key, insertion.Digest = k, s.digest.Digest(secret.Fingerprint())
-	insertion.Entries = append(insertion.Entries, journal.Entry{Caller: caller, At: now, Action: "key.issue", Target: k.target(), After: after})
-	if err := s.store.Insert(ctx, insertion); err != nil {
-		return Issued{}, err
+	if caller.IsSetup() {
+		return nil, fault.New(fault.Forbidden, "the set-up token opens nothing but the first management key")
 	}
-	return Issued{Key: k, Secret: secret}, nil
+	return s.issue(ctx, caller, b, relocate)
+}
+
+// attempts is how often an issue is begun anew because somebody else made the
+// same label, subscription or request at the same moment.
+const attempts = 4
+
+func (s *Service) issue(ctx context.Context, caller access.Caller, b Batch, at func(int, error) error) ([]Issued, error) {
+	for i := range b.Keys {
+		if err := mayIssue(caller, b.Keys[i]); err != nil {
+			return nil, at(i, err)
+		}
+	}
+	request, err := s.request(caller, b)
+	if err != nil {
+		return nil, err
+	}
+	for n := 1; ; n++ {
+		if request != nil {
+			if made, err := s.made(ctx, *request); err != nil || made != nil {
+				return made, err
+			}
+		}
+		d := s.draft(caller, at)
+		issued, err := d.issue(ctx, b.Keys)
+		if err != nil {
+			return nil, err
+		}
+		if len(d.insertion.Keys) == 0 {
+			return issued, nil
+		}
+		d.insertion.Request = request.answered(issued)
+		err = s.store.Insert(ctx, d.insertion)
+		if err == nil {
+			return issued, nil
+		}
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != fault.CodeTaken || n == attempts {
+			return nil, err
+		}
+	}
+}
+
+// request digests an Idempotency-Key and what it stands for; nil where there is
+// none. One caller's never meets another's.
+func (s *Service) request(caller access.Caller, b Batch) (*Request, error) {
+	if b.IdempotencyKey == "" {
+		return nil, nil
+	}
+	if len(b.IdempotencyKey) > MaxIdempotencyKey {
+		return nil, invalid("header.Idempotency-Key", "at most %d bytes", MaxIdempotencyKey)
+	}
+	body, err := json.Marshal(b.Keys)
+	if err != nil { // only metadata can be at fault
+		return nil, invalid("body.metadata", "a JSON object")
+	}
+	key, sum := sha256.Sum256([]byte(b.IdempotencyKey)), sha256.Sum256(body)
+	return &Request{Caller: string(caller.Actor.Kind) + ":" + caller.Actor.ID, Key: key[:], Body: sum[:], At: s.moment()}, nil
+}
+
+// answered is the request with what it made; nil for none.
+func (r *Request) answered(issued []Issued) *Request {
+	if r == nil {
+		return nil
+	}
+	copied := *r
+	for _, i := range issued {
+		copied.Made = append(copied.Made, i.Key.ID)
+	}
+	return &copied
+}
+
+// made answers a repeated request; nil where it is the first.
+func (s *Service) made(ctx context.Context, r Request) ([]Issued, error) {
+	made, body, err := s.store.Made(ctx, r)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case string(body) != string(r.Body):
+		return nil, fault.New(fault.Invalid, "this Idempotency-Key was used for another body in the last 24 hours").
+			WithCode(CodeReused).WithFix("take a new Idempotency-Key for a new request")
+	case len(made) == 0:
+		return nil, fault.New(fault.Conflict, "what this Idempotency-Key made was deleted").WithFix("take a new Idempotency-Key")
+	}
+	all := make([]Issued, len(made))
+	for i, k := range made {
+		all[i] = Issued{Key: k, Already: true}
+	}
+	return all, nil
 }
 
 func mayIssue(caller access.Caller, in NewKey) error {
@@ -111,100 +218,4 @@ func mayIssue(caller access.Caller, in NewKey) error {
 		return caller.MayGrant(in.Scopes)
 	}
 	return nil
-}
-
-// bind finds the owner and the subscription that the key hangs on.
-func (s *Service) bind(ctx context.Context, caller access.Caller, in NewKey, k *Key, out *Insertion) error {
-	owner, err := s.owner(ctx, in.OwnerID)
-	if err != nil {
-		return err
-	}
-	k.OwnerID = owner.ID
-	if k.Kind == apikey.KindManagement {
-		return nil
-	}
-	sub, plan, err := s.subscription(ctx, caller, in, owner, out)
-	if err != nil || sub.ID.IsZero() {
-		return err
-	}
-	k.SubscriptionID = sub.ID
-	if !apikey.Within(k.Scopes, plan.Scopes) {
-		return invalid("body.scopes", "the plan %s does not grant all of them", plan.Slug)
-	}
-	return nil
-}
-
-func (s *Service) owner(ctx context.Context, owner id.User) (users.User, error) {
-	if owner.IsZero() {
-		owner = users.DefaultID
-	}
-	u, err := s.facts.Owners.ByID(ctx, owner)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return u, invalid("body.owner_id", "there is no such user")
-	case err == nil && u.DisabledAt != nil:
-		return u, fault.New(fault.Conflict, "this user is disabled").WithFix("enable the user, or issue to another")
-	}
-	return u, err
-}
-
-// subscription returns what the key is issued under, if anything: by id, or by
-// the slug of a plan, for which one is made where the owner has none.
-func (s *Service) subscription(ctx context.Context, caller access.Caller, in NewKey, owner users.User, out *Insertion) (sub subscriptions.Subscription, plan plans.Plan, err error) {
-	switch {
-	case !in.SubscriptionID.IsZero() && in.Plan != "":
-		return sub, plan, invalid("body.plan", "give either plan or subscription_id")
-	case !in.SubscriptionID.IsZero():
-		return s.named(ctx, in.SubscriptionID, owner)
-	case in.Plan == "":
-		return sub, plan, nil
-	}
-	plan, err = s.facts.Plans.BySlug(ctx, in.Plan)
-	if fault.Is(err, fault.NotFound) {
-		return sub, plan, invalid("body.plan", "there is no plan with this slug")
-	}
-	if err != nil {
-		return sub, plan, err
-	}
-	live, err := s.facts.Subscriptions.List(ctx, subscriptions.Filter{UserID: owner.ID, PlanID: plan.ID, Limit: 10})
-	if err != nil {
-		return sub, plan, err
-	}
-	for _, sub := range live {
-		if sub.Status != apikey.Ended {
-			return sub, plan, nil
-		}
-	}
-	if plan.ArchivedAt != nil {
-		return sub, plan, fault.New(fault.Conflict, "the plan %s is archived and takes no new subscriptions", plan.Slug)
-	}
-	sub, entry := subscriptions.Make(caller, subscriptions.NewSubscription{UserID: owner.ID, PlanID: plan.ID}, s.now())
-	out.Subscription, out.Entries = &sub, append(out.Entries, entry)
-	return sub, plan, nil
-}
-
-// named returns the subscription with an id, which must be the owner's.
-func (s *Service) named(ctx context.Context, wanted id.Subscription, owner users.User) (sub subscriptions.Subscription, plan plans.Plan, err error) {
-	sub, err = s.facts.Subscriptions.ByID(ctx, wanted)
-	if fault.Is(err, fault.NotFound) || err == nil && sub.UserID != owner.ID {
-		return sub, plan, invalid("body.subscription_id", "the owner has no such subscription")
-	}
-	if err != nil {
-		return sub, plan, err
-	}
-	if sub.Status == apikey.Ended {
-		return sub, plan, fault.New(fault.Conflict, "this subscription has ended").WithFix("issue under a live subscription or a plan")
-	}
-	plan, err = s.facts.Plans.ByID(ctx, sub.PlanID)
-	return sub, plan, err
-}
-
-func invalid(location, format string, args ...any) error {
-	var f fault.Fields
-	f.Add(location, format, args...)
-	return f.Err()
-}
-
-func (k *Key) target() journal.Target {
-	return journal.Target{Kind: "key", ID: k.ID.String(), Name: k.Name}
 }

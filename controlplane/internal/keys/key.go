@@ -1,23 +1,27 @@
-// Package keys owns the credentials: issuing, changing and revoking them.
+// Package keys owns the credentials: issuing, finding, changing, rotating,
+// revoking and deleting them.
+//
+//	issue ──► active ──rotate──► retiring ──► retired        by the clock: not_yet_valid,
+//	            │ ▲                 │                         expired, retired
+//	    disable │ │ enable          │
+//	            ▼ │                 ▼
+//	         disabled ──revoke──► revoked ──► deleted ──► gone after 30 days
+//	                                 └ restore, for 7 days
 //
 // Invariants: a secret is returned once and never stored, only its keyed
 // digest; a key's kind never changes; a revoked key keeps its first stamp;
-// nobody grants a management scope that they do not hold. Called by the admin
-// API and the command line; the postgres adapter is its Store, records its
-// Digester.
+// nobody grants a management scope that they do not hold; an owner never holds
+// more live keys than allowed; a status is what the clock says, never what a
+// job did. Called by the admin API and the command line; the postgres adapter
+// is its Store, records its Digester.
 package keys
 
 import (
-	"context"
 	"encoding/json"
 	"net/netip"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
-	"github.com/latchkey/latchkey/controlplane/internal/journal"
-	"github.com/latchkey/latchkey/controlplane/internal/plans"
-	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
-	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
@@ -28,7 +32,9 @@ type Key struct {
 	Environment    apikey.Environment `json:"environment"` // of API keys
 	OwnerID        id.User            `json:"owner_id"`
 	SubscriptionID id.Subscription    `json:"subscription_id"` // none: judged without a plan
+	PlanID         id.Plan            `json:"-"`               // the subscription's, kept by the database
 	Name           string             `json:"name"`
+	Label          string             `json:"label"` // one live key of an owner has it; "" where there is none
 	Start          string             `json:"start"` // the prefix and four characters, for people
 	Last4          string             `json:"last4"`
 	Scopes         []string           `json:"scopes"`
@@ -45,38 +51,21 @@ type Key struct {
 	DisabledAt   *time.Time `json:"disabled_at"`
 	RevokedAt    *time.Time `json:"revoked_at"`
 	RevokeReason Reason     `json:"revoke_reason,omitempty"`
+	DeletedAt    *time.Time `json:"deleted_at"`
+
+	RotatedFrom id.Key     `json:"rotated_from"`
+	RotatedTo   id.Key     `json:"rotated_to"`
+	RetiresAt   *time.Time `json:"retires_at"` // the end of the overlap, once rotated
+	// RotateEveryDays says how often the holder must rotate the key; 0: never.
+	// RotateBy is the next deadline, none once it was rotated. A key that is RotateOverlapHours past it
+	// has expired; the overlap is also that of a rotation by the holder.
+	RotateEveryDays    int        `json:"rotate_every_days"`
+	RotateOverlapHours int        `json:"rotate_overlap_hours"`
+	RotateBy           *time.Time `json:"rotate_by"`
 
 	CreatedAt time.Time `json:"-"`
 	UpdatedAt time.Time `json:"-"`
 	Version   int64     `json:"-"`
-}
-
-// Status is what a key is at a moment, the first that fits.
-type Status string
-
-// The states of a key.
-const (
-	StatusRevoked     Status = "revoked"
-	StatusDisabled    Status = "disabled"
-	StatusExpired     Status = "expired"
-	StatusNotYetValid Status = "not_yet_valid"
-	StatusActive      Status = "active"
-)
-
-// Status computes the state at a moment. It says nothing of the key's owner or
-// subscription.
-func (k *Key) Status(now time.Time) Status {
-	switch {
-	case k.RevokedAt != nil:
-		return StatusRevoked
-	case k.DisabledAt != nil:
-		return StatusDisabled
-	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
-		return StatusExpired
-	case k.NotBefore != nil && now.Before(*k.NotBefore):
-		return StatusNotYetValid
-	}
-	return StatusActive
 }
 
 // Reason says why a key was revoked, in the words of RFC 5280, section 5.3.1.
@@ -102,54 +91,9 @@ type Digest struct {
 	PepperID string
 }
 
-// Digester makes digests under the pepper that is current.
+// Digester makes digests: under the pepper that is current, to store, and under
+// every pepper that keys may still be under, to find them.
 type Digester interface {
 	Digest(f apikey.Fingerprint) Digest
-}
-
-// Filter narrows a list.
-type Filter struct {
-	Kind    *apikey.Kind
-	OwnerID id.User
-	Plan    string // a plan's slug
-	After   id.Key
-	Limit   int
-}
-
-// Insertion is a key to be written, with the subscription that is made for it.
-type Insertion struct {
-	Key          Key
-	Digest       Digest
-	Subscription *subscriptions.Subscription
-	Entries      []journal.Entry
-	// OnlyInSetup: the key may be written only while the set-up window is open.
-	OnlyInSetup bool
-}
-
-// Store keeps keys, under the same contract as users.Store.
-type Store interface {
-	// Insert writes everything in the insertion or nothing. A management key
-	// closes the set-up window; where it may be written only in that window and
-	// the window is closed, the answer is a Conflict.
-	Insert(ctx context.Context, in Insertion) error
-	Update(ctx context.Context, key id.Key, change func(*Key) (*journal.Entry, error)) (Key, error)
-	ByID(ctx context.Context, key id.Key) (Key, error)
-	List(ctx context.Context, f Filter) ([]Key, error)
-}
-
-// Owners finds users.
-type Owners interface {
-	ByID(ctx context.Context, user id.User) (users.User, error)
-}
-
-// Plans finds plans.
-type Plans interface {
-	ByID(ctx context.Context, plan id.Plan) (plans.Plan, error)
-	BySlug(ctx context.Context, slug string) (plans.Plan, error)
-}
-
-// Subscriptions finds subscriptions.
-type Subscriptions interface {
-	ByID(ctx context.Context, sub id.Subscription) (subscriptions.Subscription, error)
-	List(ctx context.Context, f subscriptions.Filter) ([]subscriptions.Subscription, error)
+	Digests(f apikey.Fingerprint) [][]byte
 }

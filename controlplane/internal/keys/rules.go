@@ -5,11 +5,13 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
@@ -20,17 +22,31 @@ const (
 	MaxPaths      = 64
 	MaxPath       = 256
 	MaxExpireDays = 36500
+
+	MaxLabel          = 64  // characters
+	MaxRotateDays     = 365 // between rotations
+	MaxOverlapHours   = 720 // 30 days
+	MaxIdempotencyKey = 255 // bytes
+	MinSearch         = 3   // characters: an index knows parts of three
+	MaxSearch         = 64
 )
 
 // key builds the key that the request describes, checked.
 func (in NewKey) key(now time.Time) (Key, error) {
 	k := Key{
-		ID: id.New[id.KeyKind](), Kind: in.Kind, Environment: in.Environment, Name: in.Name,
+		ID: id.New[id.KeyKind](), Kind: in.Kind, Environment: in.Environment, OwnerID: in.OwnerID, Name: in.Name, Label: in.Label,
 		Scopes: in.Scopes, Tags: in.Tags, Metadata: in.Metadata,
 		AllowCIDRs: in.AllowCIDRs, DenyCIDRs: in.DenyCIDRs, AllowMethods: in.AllowMethods, AllowPaths: in.AllowPaths,
 		NotBefore: in.NotBefore, ExpiresAt: in.ExpiresAt, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
+	if k.OwnerID.IsZero() {
+		k.OwnerID = users.DefaultID
+	}
 	var f fault.Fields
+	f.Check(utf8.RuneCountInString(in.Label) <= MaxLabel, "body.label", "at most %d characters", MaxLabel)
+	field.Text(&f, "body.label", in.Label)
+	f.Check(in.Label != "" || !in.Idempotent, "body.label", "needed with idempotent")
+	k.setRotation(in.RotateEveryDays, in.RotateOverlapHours, now)
 	f.Check(in.ExpiresInDays == 0 || in.ExpiresAt == nil, "body.expires_in_days", "give either expires_at or expires_in_days")
 	f.Check(in.ExpiresInDays >= 0 && in.ExpiresInDays <= MaxExpireDays, "body.expires_in_days", "1 to %d", MaxExpireDays)
 	if in.ExpiresInDays > 0 {
@@ -81,8 +97,22 @@ func (k *Key) check(f *fault.Fields) {
 	for i, p := range k.AllowPaths {
 		f.Check(isPattern(p), fmt.Sprintf("body.allow_paths[%d]", i), "a path such as /reports or /users/*/keys, of at most %d bytes", MaxPath)
 	}
+	f.Check(k.RotateEveryDays >= 0 && k.RotateEveryDays <= MaxRotateDays, "body.rotate_every_days", "1 to %d", MaxRotateDays)
+	f.Check(k.RotateEveryDays == 0 || k.Kind == apikey.KindAPI, "body.rotate_every_days", "of API keys: a management key cannot rotate itself")
+	f.Check(k.RotateOverlapHours >= 0 && k.RotateOverlapHours <= MaxOverlapHours, "body.rotate_overlap_hours", "0 to %d", MaxOverlapHours)
 	f.Check(k.NotBefore == nil || k.ExpiresAt == nil || k.NotBefore.Before(*k.ExpiresAt), "body.not_before", "a time before expires_at")
 	k.NotBefore, k.ExpiresAt = microseconds(k.NotBefore), microseconds(k.ExpiresAt)
+}
+
+// setRotation says how often the holder must rotate the key, from now on.
+func (k *Key) setRotation(everyDays, overlapHours int, now time.Time) {
+	k.RotateEveryDays, k.RotateOverlapHours, k.RotateBy = everyDays, overlapHours, nil
+	if everyDays == 0 {
+		k.RotateOverlapHours = 0
+		return
+	}
+	by := now.AddDate(0, 0, everyDays)
+	k.RotateBy = &by
 }
 
 // microseconds is the precision that is stored.

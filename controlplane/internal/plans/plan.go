@@ -27,10 +27,20 @@ type Plan struct {
 	Scopes     []string   `json:"scopes"`
 	Public     bool       `json:"public"`      // in the price list, which anybody may read
 	ArchivedAt *time.Time `json:"archived_at"` // no new subscriptions; the old ones go on
-	CreatedAt  time.Time  `json:"-"`
-	UpdatedAt  time.Time  `json:"-"`
-	Version    int64      `json:"-"`
+	// MaxKeys bounds the live API keys of each user under the plan; nil: any
+	// number. A bound of the user's own goes before it.
+	MaxKeys *int `json:"max_keys"`
+	// KeyMaxLifetimeDays is the longest that a key issued under the plan lives;
+	// nil: for ever. It does not reach keys that were issued before.
+	KeyMaxLifetimeDays *int `json:"key_max_lifetime_days"`
+
+	CreatedAt time.Time `json:"-"`
+	UpdatedAt time.Time `json:"-"`
+	Version   int64     `json:"-"`
 }
+
+// MaxLifetimeDays is the most that KeyMaxLifetimeDays can be.
+const MaxLifetimeDays = 36500
 
 // Filter narrows a list.
 type Filter struct {
@@ -60,9 +70,10 @@ func New(store Store, now func() time.Time) *Service { return &Service{store: st
 
 // NewPlan is a plan to be made.
 type NewPlan struct {
-	Slug, Name string
-	Scopes     []string
-	Public     bool
+	Slug, Name                  string
+	Scopes                      []string
+	Public                      bool
+	MaxKeys, KeyMaxLifetimeDays *int
 }
 
 // Create makes a plan. It needs plans:write.
@@ -71,7 +82,8 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewPlan) 
 		return Plan{}, err
 	}
 	now := s.now().UTC()
-	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, Public: in.Public, CreatedAt: now, UpdatedAt: now, Version: 1}
+	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, Public: in.Public,
+		MaxKeys: in.MaxKeys, KeyMaxLifetimeDays: in.KeyMaxLifetimeDays, CreatedAt: now, UpdatedAt: now, Version: 1}
 	if err := p.check(); err != nil {
 		return Plan{}, err
 	}
@@ -87,6 +99,8 @@ type Patch struct {
 	Public     field.Change[bool]
 	Archived   field.Change[bool]
 	Version    int64
+
+	MaxKeys, KeyMaxLifetimeDays field.Change[*int]
 }
 
 // Update changes a plan and with it every key under it. It needs plans:write.
@@ -103,6 +117,8 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, plan id.Plan
 		patch.Name.Apply(&p.Name)
 		patch.Scopes.Apply(&p.Scopes)
 		patch.Public.Apply(&p.Public)
+		patch.MaxKeys.Apply(&p.MaxKeys)
+		patch.KeyMaxLifetimeDays.Apply(&p.KeyMaxLifetimeDays)
 		s.archive(p, patch.Archived)
 		if err := p.check(); err != nil {
 			return nil, err
@@ -167,5 +183,8 @@ func (p *Plan) check() error {
 	field.Slug(&f, "body.slug", p.Slug)
 	field.Name(&f, "body.name", p.Name)
 	field.Scopes(&f, "body.scopes", p.Scopes)
+	field.Bound(&f, "body.max_keys", p.MaxKeys, field.MaxKeys)
+	field.Bound(&f, "body.key_max_lifetime_days", p.KeyMaxLifetimeDays, MaxLifetimeDays)
+	f.Check(p.KeyMaxLifetimeDays == nil || *p.KeyMaxLifetimeDays != 0, "body.key_max_lifetime_days", "at least one day")
 	return f.Err()
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // keyRow is a key without its digest, which is written once and then only read
-// by the look-up.
+// by the look-up. Status and StatusUntil are its status as of UpdatedAt.
 type keyRow struct {
 	bun.BaseModel `bun:"table:keys,alias:k"`
 
@@ -24,7 +24,9 @@ type keyRow struct {
 	Environment    string
 	OwnerID        id.User
 	SubscriptionID id.Subscription
+	PlanID         id.Plan
 	Name           string
+	Label          string
 	Start          string
 	Last4          string   `bun:"last4"`
 	Scopes         []string `bun:",array"`
@@ -39,9 +41,19 @@ type keyRow struct {
 	DisabledAt     *time.Time
 	RevokedAt      *time.Time
 	RevokeReason   string
+	DeletedAt      *time.Time
+	RotatedFrom    id.Key
+	RotatedTo      id.Key
+	RetiresAt      *time.Time
+	RotateBy       *time.Time
+	Status         string
+	StatusUntil    *time.Time
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 	Version        int64
+
+	RotateEveryDays    int
+	RotateOverlapHours int
 }
 
 // newKeyRow is a key as it is first written.
@@ -53,20 +65,29 @@ type newKeyRow struct {
 
 func rowOfKey(k keys.Key) *keyRow {
 	return &keyRow{
-		ID: k.ID, Kind: k.Kind.String(), Environment: k.Environment.String(), OwnerID: k.OwnerID, SubscriptionID: k.SubscriptionID,
-		Name: k.Name, Start: k.Start, Last4: k.Last4, Scopes: k.Scopes, Tags: k.Tags, Metadata: string(k.Metadata),
+		ID: k.ID, Kind: k.Kind.String(), Environment: k.Environment.String(), OwnerID: k.OwnerID, SubscriptionID: k.SubscriptionID, PlanID: k.PlanID,
+		Name: k.Name, Label: k.Label, Start: k.Start, Last4: k.Last4, Scopes: k.Scopes, Tags: k.Tags, Metadata: string(k.Metadata),
 		AllowCIDRs: prefixTexts(k.AllowCIDRs), DenyCIDRs: prefixTexts(k.DenyCIDRs), AllowMethods: k.AllowMethods, AllowPaths: k.AllowPaths,
 		NotBefore: k.NotBefore, ExpiresAt: k.ExpiresAt, DisabledAt: k.DisabledAt, RevokedAt: k.RevokedAt, RevokeReason: string(k.RevokeReason),
+		DeletedAt: k.DeletedAt, RotatedFrom: k.RotatedFrom, RotatedTo: k.RotatedTo, RetiresAt: k.RetiresAt, RotateBy: k.RotateBy,
+		RotateEveryDays: k.RotateEveryDays, RotateOverlapHours: k.RotateOverlapHours,
+		Status: string(k.Status(k.UpdatedAt)), StatusUntil: k.StatusUntil(k.UpdatedAt),
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, Version: k.Version,
 	}
 }
 
+func newRowOfKey(s keys.Sealed) *newKeyRow {
+	return &newKeyRow{keyRow: *rowOfKey(s.Key), Digest: s.Digest.Sum, PepperID: s.Digest.PepperID}
+}
+
 func (r *keyRow) domain() keys.Key {
 	k := keys.Key{
-		ID: r.ID, Kind: apikey.KindAPI, OwnerID: r.OwnerID, SubscriptionID: r.SubscriptionID,
-		Name: r.Name, Start: r.Start, Last4: r.Last4, Scopes: r.Scopes, Tags: r.Tags, Metadata: json.RawMessage(r.Metadata),
+		ID: r.ID, Kind: apikey.KindAPI, OwnerID: r.OwnerID, SubscriptionID: r.SubscriptionID, PlanID: r.PlanID,
+		Name: r.Name, Label: r.Label, Start: r.Start, Last4: r.Last4, Scopes: r.Scopes, Tags: r.Tags, Metadata: json.RawMessage(r.Metadata),
 		AllowMethods: r.AllowMethods, AllowPaths: r.AllowPaths,
 		NotBefore: r.NotBefore, ExpiresAt: r.ExpiresAt, DisabledAt: r.DisabledAt, RevokedAt: r.RevokedAt, RevokeReason: keys.Reason(r.RevokeReason),
+		DeletedAt: r.DeletedAt, RotatedFrom: r.RotatedFrom, RotatedTo: r.RotatedTo, RetiresAt: r.RetiresAt, RotateBy: r.RotateBy,
+		RotateEveryDays: r.RotateEveryDays, RotateOverlapHours: r.RotateOverlapHours,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
 	}
 	if r.Kind == apikey.KindManagement.String() {
@@ -78,7 +99,13 @@ func (r *keyRow) domain() keys.Key {
 	return k
 }
 
-func (r *keyRow) bumpVersion() { r.Version++ }
+func domainsOf(rows []*keyRow) []keys.Key {
+	all := make([]keys.Key, len(rows))
+	for i, r := range rows {
+		all[i] = r.domain()
+	}
+	return all
+}
 
 func prefixTexts(prefixes []netip.Prefix) []string {
 	texts := make([]string, len(prefixes))
@@ -97,43 +124,66 @@ func (db *DB) Keys() *Keys { return &Keys{db} }
 // Insert implements keys.Store.
 func (s *Keys) Insert(ctx context.Context, in keys.Insertion) error {
 	return s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
-		if in.Key.Kind == apikey.KindManagement {
-			if err := closeSetup(ctx, tx, in.OnlyInSetup); err != nil {
-				return nil, err
+		if err := remember(ctx, tx, in.Request); err != nil {
+			return nil, err
+		}
+		if err := lockOwners(ctx, tx, in.Quotas, in.Keys); err != nil {
+			return nil, err
+		}
+		if err := labelsFree(ctx, tx, in); err != nil {
+			return nil, err
+		}
+		for _, k := range in.Keys {
+			if k.Key.Kind == apikey.KindManagement {
+				if err := closeSetup(ctx, tx, in.OnlyInSetup); err != nil {
+					return nil, err
+				}
+				break
 			}
 		}
-		if in.Subscription != nil {
-			if _, err := tx.NewInsert().Model(rowOfSubscription(*in.Subscription)).Exec(ctx); err != nil {
-				return nil, err
-			}
+		if err := insertAll(ctx, tx, in); err != nil {
+			return nil, err
 		}
-		row := &newKeyRow{keyRow: *rowOfKey(in.Key), Digest: in.Digest.Sum, PepperID: in.Digest.PepperID}
-		_, err := tx.NewInsert().Model(row).Exec(ctx)
-		return in.Entries, err
+		return in.Entries, quotasHold(ctx, tx, in.Quotas, in.At)
 	})
+}
+
+func insertAll(ctx context.Context, tx bun.Tx, in keys.Insertion) error {
+	if len(in.Subscriptions) > 0 {
+		made := make([]*subscriptionRow, len(in.Subscriptions))
+		for i, sub := range in.Subscriptions {
+			made[i] = rowOfSubscription(sub)
+		}
+		if _, err := tx.NewInsert().Model(&made).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	rows := make([]*newKeyRow, len(in.Keys))
+	for i, k := range in.Keys {
+		rows[i] = newRowOfKey(k)
+	}
+	_, err := tx.NewInsert().Model(&rows).Exec(ctx)
+	return err
 }
 
 // Update implements keys.Store.
 func (s *Keys) Update(ctx context.Context, key id.Key, change func(*keys.Key) (*journal.Entry, error)) (keys.Key, error) {
-	return update(ctx, s.db, &keyRow{ID: key}, (*keyRow).domain, rowOfKey, change)
+	edited, err := s.Edit(ctx, keys.Selection{IDs: []id.Key{key}}, change)
+	if err != nil {
+		return keys.Key{}, err
+	}
+	return edited[0], nil
 }
 
 // ByID implements keys.Store.
 func (s *Keys) ByID(ctx context.Context, key id.Key) (keys.Key, error) {
-	return byID(ctx, s.db, &keyRow{ID: key}, (*keyRow).domain)
+	return s.one(ctx, "k.id = ?", key)
 }
 
-// List implements keys.Store.
-func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
-	return list(ctx, s.db, f.After, f.Limit, (*keyRow).domain, func(q *bun.SelectQuery) {
-		if f.Kind != nil {
-			q.Where("k.kind = ?", f.Kind.String())
-		}
-		if !f.OwnerID.IsZero() {
-			q.Where("k.owner_id = ?", f.OwnerID)
-		}
-		if f.Plan != "" {
-			q.Where("k.subscription_id IN (SELECT s.id FROM subscriptions s JOIN plans p ON p.id = s.plan_id WHERE p.slug = ?)", f.Plan)
-		}
-	})
+func (s *Keys) one(ctx context.Context, condition string, args ...any) (keys.Key, error) {
+	row := new(keyRow)
+	if err := s.db.bun.NewSelect().Model(row).Where("k.deleted_at IS NULL").Where(condition, args...).Scan(ctx); err != nil {
+		return keys.Key{}, translate(err)
+	}
+	return row.domain(), nil
 }

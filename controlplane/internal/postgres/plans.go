@@ -20,14 +20,19 @@ type planRow struct {
 	Scopes     []string `bun:",array"`
 	Public     bool
 	ArchivedAt *time.Time
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
-	Version    int64
+	MaxKeys    *int
+
+	KeyMaxLifetimeDays *int
+
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Version   int64
 }
 
 func rowOfPlan(p plans.Plan) *planRow {
 	return &planRow{
 		ID: p.ID, Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
+		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays,
 		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, Version: p.Version,
 	}
 }
@@ -35,6 +40,7 @@ func rowOfPlan(p plans.Plan) *planRow {
 func (r *planRow) domain() plans.Plan {
 	return plans.Plan{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, Scopes: r.Scopes, Public: r.Public, ArchivedAt: r.ArchivedAt,
+		MaxKeys: r.MaxKeys, KeyMaxLifetimeDays: r.KeyMaxLifetimeDays,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
 	}
 }

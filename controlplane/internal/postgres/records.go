@@ -20,7 +20,7 @@ import (
 const byDigestSQL = `
 SELECT h.number, h.epoch::text, k.id IS NOT NULL,
        k.id, k.kind, k.environment, k.name, k.scopes, k.metadata, k.allow_cidrs, k.deny_cidrs, k.allow_methods, k.allow_paths,
-       k.not_before, k.expires_at, k.disabled_at, k.revoked_at, k.pepper_id,
+       k.not_before, k.expires_at, k.disabled_at, k.revoked_at, k.retires_at, k.rotate_by, k.rotate_overlap_hours, k.pepper_id,
        u.id, u.name, u.external_id, u.disabled_at,
        s.id, s.status, s.trial_ends_at, s.period_end, p.id, p.slug, p.scopes
 FROM journal_head h
@@ -58,6 +58,7 @@ type scanned struct {
 	kind, environment, name, metadata, pepper       *string
 	userName, externalID, status, slug              *string
 	scopes, allow, deny, methods, paths, planScopes []string
+	overlapHours                                    *int
 	out                                             records.Row
 	planRow                                         records.PlanRow
 }
@@ -67,7 +68,7 @@ func (s *scanned) targets() []any {
 	return []any{
 		&s.head.Number, &s.head.Epoch, &s.found,
 		&s.key, &s.kind, &s.environment, &s.name, &s.scopes, &s.metadata, &s.allow, &s.deny, &s.methods, &s.paths,
-		&o.NotBefore, &o.ExpiresAt, &o.DisabledAt, &o.RevokedAt, &s.pepper,
+		&o.NotBefore, &o.ExpiresAt, &o.DisabledAt, &o.RevokedAt, &o.RetiresAt, &o.RotateBy, &s.overlapHours, &s.pepper,
 		&s.user, &s.userName, &s.externalID, &o.UserDisabledAt,
 		&s.subscription, &s.status, &p.TrialEndsAt, &p.PeriodEnd, &s.plan, &s.slug, &s.planScopes,
 	}
@@ -81,6 +82,7 @@ func (s *scanned) row() (*records.Row, error) {
 	if s.externalID != nil {
 		o.UserExternalID = *s.externalID
 	}
+	o.RotateOverlapHours = *s.overlapHours
 	o.Scopes, o.AllowMethods, o.AllowPaths = s.scopes, s.methods, s.paths
 	var allowErr, denyErr error
 	o.AllowCIDRs, allowErr = parsePrefixes(s.allow)

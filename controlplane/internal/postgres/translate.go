@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"io"
 	"net"
@@ -42,7 +43,7 @@ func translate(err error) error {
 		return err
 	}
 	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, pgx.ErrNoRows) {
-		return fault.Wrap(err, fault.NotFound, "there is no such thing, or none that this credential may see")
+		return notFound()
 	}
 	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return ofServer(server)
@@ -51,6 +52,10 @@ func translate(err error) error {
 		return unavailable(err)
 	}
 	return fault.Wrap(err, fault.Internal, "the database could not do this")
+}
+
+func notFound() error {
+	return fault.New(fault.NotFound, "there is no such thing, or none that this credential may see")
 }
 
 // ofServer reads what the server itself answered (PostgreSQL, appendix A). The
@@ -85,7 +90,7 @@ func unreachable(err error) bool {
 	_, connect := errors.AsType[*pgconn.ConnectError](err)
 	return connect || errors.As(err, &network) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, driver.ErrBadConn) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 

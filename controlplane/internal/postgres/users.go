@@ -26,6 +26,7 @@ type userRow struct {
 	PasswordHash string
 	Metadata     string
 	DisabledAt   *time.Time
+	MaxKeys      *int
 	SessionStamp int64
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
@@ -35,7 +36,7 @@ type userRow struct {
 func rowOfUser(u users.User) *userRow {
 	return &userRow{
 		ID: u.ID, Kind: string(u.Kind), Name: u.Name, Username: u.Username, Email: u.Email, ExternalID: u.ExternalID,
-		Role: string(u.Role), PasswordHash: string(u.PasswordHash), Metadata: string(u.Metadata), DisabledAt: u.DisabledAt,
+		Role: string(u.Role), PasswordHash: string(u.PasswordHash), Metadata: string(u.Metadata), DisabledAt: u.DisabledAt, MaxKeys: u.MaxKeys,
 		SessionStamp: u.SessionStamp, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt, Version: u.Version,
 	}
 }
@@ -44,7 +45,7 @@ func (r *userRow) domain() users.User {
 	return users.User{
 		ID: r.ID, Kind: users.Kind(r.Kind), Name: r.Name, Username: r.Username, Email: r.Email, ExternalID: r.ExternalID,
 		Role: access.Role(r.Role), PasswordHash: users.PasswordHash(r.PasswordHash), Metadata: json.RawMessage(r.Metadata),
-		DisabledAt: r.DisabledAt, SessionStamp: r.SessionStamp, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
+		DisabledAt: r.DisabledAt, MaxKeys: r.MaxKeys, SessionStamp: r.SessionStamp, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
 	}
 }
 

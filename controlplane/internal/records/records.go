@@ -38,7 +38,11 @@ type Row struct {
 	ExpiresAt    *time.Time
 	DisabledAt   *time.Time
 	RevokedAt    *time.Time
+	RetiresAt    *time.Time
+	RotateBy     *time.Time
 	PepperID     string
+
+	RotateOverlapHours int
 
 	UserID         id.User
 	UserName       string
@@ -103,7 +107,9 @@ func Compose(r *Row, change int64) apikey.Record {
 			ID: r.KeyID.String(), Name: r.Name, Kind: r.Kind, Environment: r.Environment, Metadata: r.Metadata,
 			AllowCIDRs: apikey.NewCIDRs(r.AllowCIDRs...), DenyCIDRs: apikey.NewCIDRs(r.DenyCIDRs...),
 			AllowMethods: apikey.NewStrings(r.AllowMethods...), AllowPaths: apikey.NewStrings(r.AllowPaths...),
-			NotBefore: apikey.InstantOfPtr(r.NotBefore), ExpiresAt: apikey.InstantOfPtr(r.ExpiresAt),
+			NotBefore: apikey.InstantOfPtr(r.NotBefore),
+			ExpiresAt: apikey.InstantOfPtr(keys.EndsAt(r.ExpiresAt, r.RotateBy, r.RotateOverlapHours)),
+			RetiresAt: apikey.InstantOfPtr(r.RetiresAt), RotateBy: apikey.InstantOfPtr(r.RotateBy),
 			RevokedAt: apikey.InstantOfPtr(r.RevokedAt), Disabled: r.DisabledAt != nil,
 		},
 		User: apikey.User{

@@ -33,6 +33,7 @@ type NewUser struct {
 	Role       access.Role
 	Password   PasswordHash
 	Metadata   json.RawMessage
+	MaxKeys    *int
 }
 
 // Create makes a user. It needs users:write, and everything that the user's
@@ -41,7 +42,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewUser) 
 	now := s.now().UTC()
 	u := User{
 		ID: id.New[id.UserKind](), Kind: in.Kind, Name: in.Name, Username: in.Username, Email: in.Email,
-		ExternalID: in.ExternalID, Role: in.Role, PasswordHash: in.Password, Metadata: in.Metadata,
+		ExternalID: in.ExternalID, Role: in.Role, PasswordHash: in.Password, Metadata: in.Metadata, MaxKeys: in.MaxKeys,
 		CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if u.Kind == "" {
@@ -77,6 +78,7 @@ type Patch struct {
 	Role                              field.Change[access.Role]
 	Metadata                          field.Change[json.RawMessage]
 	Disabled                          field.Change[bool]
+	MaxKeys                           field.Change[*int]
 	// Version, where it is not 0, is the version that the caller has read.
 	Version int64
 }
@@ -101,6 +103,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, user id.User
 		p.ExternalID.Apply(&u.ExternalID)
 		p.Role.Apply(&u.Role)
 		p.Metadata.Apply(&u.Metadata)
+		p.MaxKeys.Apply(&u.MaxKeys)
 		s.disable(u, p.Disabled)
 		if err := caller.MayTouch(u.Role); err != nil {
 			return nil, err
@@ -169,6 +172,7 @@ func (u *User) check() error {
 		address, err := mail.ParseAddress(u.Email)
 		f.Check(err == nil && address.Address == u.Email && len(u.Email) <= 254, "body.email", "an address such as name@example.com")
 	}
+	field.Bound(&f, "body.max_keys", u.MaxKeys, field.MaxKeys)
 	u.Metadata = field.Metadata(&f, "body.metadata", u.Metadata)
 	return f.Err()
 }

@@ -45,6 +45,7 @@ type User struct {
 	PasswordHash PasswordHash    `json:"password"`
 	Metadata     json.RawMessage `json:"metadata"`
 	DisabledAt   *time.Time      `json:"disabled_at"`
+	MaxKeys      *int            `json:"max_keys"` // live API keys; nil: what each plan says
 	// SessionStamp is copied into every session at its start. A session under
 	// another stamp than its user's is over: raising it ends them all, those
 	// that are being started at that moment too.

@@ -24,8 +24,8 @@ const (
 	CodeCrossOrigin        Code = "CROSS_ORIGIN"
 )
 
-// Entry is what the catalogue says about one code. Texts in other languages
-// would stand beside these, under the same code.
+// Entry is what the catalogue says about one code, in English. The texts in other
+// languages stand beside these, under the same code: see In.
 type Entry struct {
 	Code   Code
 	Status int    // the usual one; a fault's kind has the last word
@@ -98,6 +98,15 @@ var catalogue = append(verdicts(), []Entry{
 	// finds the codes that are missing here.
 	faulty("SETUP_CLOSED", http.StatusConflict, "Set-up is over", "The set-up window has closed for good: there is an owner or a management key.",
 		"Use a management key, or make one with latchkey keys issue --management."),
+
+	faulty("MAX_KEYS_EXCEEDED", http.StatusConflict, "Too many keys", "The owner would hold more live keys than max_keys of the user or the plan allows.",
+		"Revoke a key that is not needed, or have max_keys raised. Rotating a key does not count."),
+	faulty("IDEMPOTENCY_KEY_REUSED", http.StatusUnprocessableEntity, "Idempotency-Key reused", "Another request was made under this Idempotency-Key in the last 24 hours.",
+		"Take a new Idempotency-Key for a new request; repeat the old one unchanged."),
+	faulty("AMBIGUOUS_START", http.StatusConflict, "Several keys", "Several keys start like this.",
+		"Add last4 with the last four characters of the key, or use the key's id."),
+	faulty("NOT_ROTATABLE", http.StatusConflict, "Cannot be rotated", "The key is not active, has a successor already, or may not be rotated by its holder.",
+		"Rotate the successor, or ask the operator."),
 
 	faulty("WRONG_CREDENTIALS", http.StatusUnauthorized, "Not signed in", "There is no user with this username or email address and this password who may sign in.",
 		"Check both and try again; an administrator can set another password."),

@@ -94,9 +94,10 @@ func (s *spread) subscriptionRow(n int) []any {
 }
 
 var keyColumns = []string{
-	"id", "digest", "pepper_id", "kind", "environment", "owner_id", "subscription_id", "name", "start", "last4",
+	"id", "digest", "pepper_id", "kind", "environment", "owner_id", "subscription_id", "plan_id", "name", "start", "last4",
 	"scopes", "tags", "metadata", "allow_cidrs", "deny_cidrs", "allow_methods", "allow_paths",
-	"not_before", "expires_at", "disabled_at", "revoked_at", "revoke_reason", "created_at", "updated_at", "version",
+	"not_before", "expires_at", "disabled_at", "revoked_at", "revoke_reason", "status", "status_until",
+	"created_at", "updated_at", "version",
 }
 
 var (
@@ -108,11 +109,11 @@ func (s *spread) keyRow(n int, digester keys.Digester) []any {
 	k, at, secret := s.key(n), s.keyAt(n), Secret(n)
 	digest := digester.Digest(apikey.FingerprintOf(secret))
 	owner := s.user(k.owner)
-	var subscription *[16]byte
+	var subscription, plan *[16]byte
 	grants := tiers[2].grants
 	if owner.status != "" && owner.status != "ended" {
-		under := [16]byte(s.subID(k.owner))
-		subscription, grants = &under, tiers[owner.plan].grants
+		under, tier := [16]byte(s.subID(k.owner)), [16]byte(s.plans[owner.plan].UUID())
+		subscription, plan, grants = &under, &tier, tiers[owner.plan].grants
 	}
 	cidrs, paths, metadata := none, none, "{}"
 	if k.bound {
@@ -122,12 +123,13 @@ func (s *spread) keyRow(n int, digester keys.Digester) []any {
 		metadata = fmt.Sprintf(`{"order":%d}`, n)
 	}
 	starts, ends, stopped, gone, reason := s.dates(k, at)
+	stamp := keys.Key{NotBefore: starts, ExpiresAt: ends, DisabledAt: stopped, RevokedAt: gone}
 	from := n % (len(grants) - k.grant + 1)
 	return []any{
-		[16]byte(s.keyID(n)), digest.Sum, digest.PepperID, "api", environment(n).String(), [16]byte(s.userID(k.owner)), subscription,
+		[16]byte(s.keyID(n)), digest.Sum, digest.PepperID, "api", environment(n).String(), [16]byte(s.userID(k.owner)), subscription, plan,
 		fmt.Sprintf("seeded %d", n), secret[:len(secret)-38+apikey.StartBody], secret[len(secret)-4:],
 		grants[from : from+k.grant], words[:k.tags], metadata, cidrs, none, none, paths,
-		starts, ends, stopped, gone, reason, at, at, int64(1),
+		starts, ends, stopped, gone, reason, string(stamp.Status(s.now)), stamp.StatusUntil(s.now), at, at, int64(1),
 	}
 }
 

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/keys"
+)
+
+type rotateKeyInput struct {
+	ID   string `path:"id"`
+	Body *struct {
+		OverlapHours *int `json:"overlap_hours,omitempty" minimum:"0" maximum:"720" example:"72" doc:"How long the old secret stays good beside the new one; 24 where it is not given."`
+	}
+}
+
+// defaultOverlap counts where none is given, in hours.
+const defaultOverlap = 24
+
+type startInput struct {
+	Start  string `path:"start" minLength:"4" maxLength:"64" example:"lk_live_0123"`
+	Last4  string `query:"last4" minLength:"4" maxLength:"4" example:"JqhR"`
+	Reason string `query:"reason" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified"`
+	Only   bool   `query:"only" doc:"true spares what the key was rotated into."`
+}
+
+// registerKeyLives registers what happens to one key but once.
+func (a *api) registerKeyLives() {
+	rotate := creating(operation(http.MethodPost, "/api/v1/keys/{id}/rotate", "Keys", "rotate-key", "Rotate a key", access.KeysWrite))
+	rotate.Description += " The answer is its successor: the same settings and label, another id and secret. The old secret stays good for the overlap. It counts against no max_keys. 409 `NOT_ROTATABLE` for a key that is not active, or has a successor."
+	huma.Register(a.huma, rotate, a.rotateKey)
+
+	restore := operation(http.MethodPost, "/api/v1/keys/{id}/restore", "Keys", "restore-key", "Undo a revocation", access.KeysWrite)
+	restore.Description += " For seven days, and unless the reason was `key_compromise`. What was revoked with it comes back with it."
+	huma.Register(a.huma, restore, func(ctx context.Context, in *idInput) (*keyOutput, error) {
+		key, err := pathID[id.KeyKind](in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return a.keyAnswer(a.Services.Keys.Restore(ctx, caller(ctx), key))
+	})
+
+	remove := operation(http.MethodDelete, "/api/v1/keys/{id}", "Keys", "delete-key", "Delete a key", access.KeysWrite)
+	remove.Description += " It is revoked, it alone, and in no list any more; nothing brings it back. What is known of it is kept for 30 days."
+	huma.Register(a.huma, remove, func(ctx context.Context, in *idInput) (*struct{}, error) {
+		key, err := pathID[id.KeyKind](in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.Services.Keys.Delete(ctx, caller(ctx), key)
+	})
+
+	byStart := operation(http.MethodDelete, "/api/v1/keys/by-start/{start}", "Keys", "revoke-key-by-start", "Revoke the key that starts like this", access.KeysWrite)
+	byStart.Description += " For a key of which only its ends are known, as from a log. It is revoked, not deleted. 409 `AMBIGUOUS_START` where several start like this."
+	byStart.Errors = append(byStart.Errors, http.StatusNotFound, http.StatusConflict)
+	huma.Register(a.huma, byStart, a.revokeByStart)
+}
+
+// orElse is what p points to. Zero is a value, which a schema's default would
+// overwrite.
+func orElse(p *int, otherwise int) int {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+func (a *api) rotateKey(ctx context.Context, in *rotateKeyInput) (*issuedOutput, error) {
+	key, err := pathID[id.KeyKind](in.ID)
+	if err != nil {
+		return nil, err
+	}
+	overlap := defaultOverlap
+	if in.Body != nil {
+		overlap = orElse(in.Body.OverlapHours, overlap)
+	}
+	return a.issuedAnswer(a.Services.Keys.Rotate(ctx, caller(ctx), key, overlap))
+}
+
+func (a *api) revokeByStart(ctx context.Context, in *startInput) (*struct{}, error) {
+	var f fault.Fields
+	a.keepKeysOut(&f, "path.start", in.Start)
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
+	_, err := a.Services.Keys.RevokeByStart(ctx, caller(ctx), in.Start, in.Last4, keys.Revocation{Reason: keys.Reason(in.Reason), Only: in.Only})
+	return nil, err
+}

@@ -1,0 +1,300 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/plans"
+	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// draft is one attempt at issuing keys. It reads every owner, plan and
+// subscription once, however many keys hang on them.
+type draft struct {
+	service   *Service
+	caller    access.Caller
+	now       time.Time
+	at        func(int, error) error // says which key of the batch an error is of
+	owners    map[id.User]users.User
+	plans     map[string]plans.Plan
+	under     map[string]subscription
+	quotas    map[Quota]bool
+	insertion Insertion
+}
+
+// subscription is what a key is issued under, if anything.
+type subscription struct {
+	id   id.Subscription
+	plan plans.Plan
+}
+
+func (s *Service) draft(caller access.Caller, at func(int, error) error) *draft {
+	now := s.moment()
+	return &draft{
+		service: s, caller: caller, now: now, at: at,
+		owners: map[id.User]users.User{}, plans: map[string]plans.Plan{}, under: map[string]subscription{}, quotas: map[Quota]bool{},
+		insertion: Insertion{At: now, OnlyInSetup: caller.IsSetup()},
+	}
+}
+
+// issue fills the insertion with what is new and answers all.
+func (d *draft) issue(ctx context.Context, in []NewKey) ([]Issued, error) {
+	keys := make([]Key, len(in))
+	var wrong fault.Fields
+	for i := range in {
+		var err error
+		if keys[i], err = in[i].key(d.now); err != nil && !wrong.Take(d.at(i, err)) {
+			return nil, err
+		}
+	}
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
+	labelled, err := d.labelled(ctx, in, keys)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Issued, len(in))
+	for i := range in {
+		if existing, ok := labelled[i]; ok {
+			all[i] = Issued{Key: existing, Already: true}
+			continue
+		}
+		if err := d.bind(ctx, in[i], &keys[i]); err != nil {
+			return nil, d.at(i, err)
+		}
+		all[i] = d.seal(keys[i])
+	}
+	for q := range d.quotas {
+		d.insertion.Quotas = append(d.insertion.Quotas, q)
+	}
+	return all, nil
+}
+
+// labelled finds the live keys that have a label of the batch already, by their
+// place in it.
+func (d *draft) labelled(ctx context.Context, in []NewKey, keys []Key) (map[int]Key, error) {
+	type place struct {
+		owner id.User
+		label string
+	}
+	wanted := map[place]int{}
+	var owners []id.User
+	var labels []string
+	for i, k := range keys {
+		if k.Label == "" {
+			continue
+		}
+		at := place{k.OwnerID, k.Label}
+		if _, twice := wanted[at]; twice {
+			return nil, d.at(i, invalid("body.label", "another key of this request has this label and owner"))
+		}
+		wanted[at] = i
+		owners, labels = append(owners, k.OwnerID), append(labels, k.Label)
+	}
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	there, err := d.service.store.Labelled(ctx, owners, labels, d.now)
+	if err != nil {
+		return nil, err
+	}
+	found := map[int]Key{}
+	for _, k := range there {
+		i, ok := wanted[place{k.OwnerID, k.Label}]
+		if !ok {
+			continue
+		}
+		if !in[i].Idempotent {
+			return nil, d.at(i, labelTaken())
+		}
+		found[i] = k
+	}
+	return found, nil
+}
+
+func labelTaken() error {
+	e := fault.New(fault.Conflict, "a live key of this owner has this label").WithCode(fault.CodeTaken).
+		WithFix(`send "idempotent": true to get that key, or choose another label`)
+	e.Fields = []fault.Field{{Location: "body.label", Message: "a live key of this owner has this label"}}
+	return e
+}
+
+// seal gives the key its secret and adds it to the insertion.
+func (d *draft) seal(k Key) Issued {
+	secret := apikey.NewSecret(d.service.prefix, k.Kind, k.Environment)
+	k.Start, k.Last4 = secret.Start(), secret.Last4()
+	d.insertion.Keys = append(d.insertion.Keys, Sealed{Key: k, Digest: d.service.digest.Digest(secret.Fingerprint())})
+	d.insertion.Entries = append(d.insertion.Entries, issueEntry(d.caller, &k))
+	return Issued{Key: k, Secret: secret}
+}
+
+func issueEntry(caller access.Caller, k *Key) journal.Entry {
+	_, after := journal.Diff(struct{}{}, *k)
+	return journal.Entry{Caller: caller, At: k.CreatedAt, Action: "key.issue", Target: k.target(), After: after}
+}
+
+// bind finds the owner and the subscription that the key hangs on, and what
+// they bound it to.
+func (d *draft) bind(ctx context.Context, in NewKey, k *Key) error {
+	owner, err := d.owner(ctx, k.OwnerID)
+	if err != nil || k.Kind == apikey.KindManagement {
+		return err
+	}
+	sub, err := d.subscription(ctx, in, owner)
+	if err != nil {
+		return err
+	}
+	if q, bounded := quota(owner, sub.plan); bounded {
+		d.quotas[q] = true
+	}
+	if sub.id.IsZero() {
+		return nil
+	}
+	k.SubscriptionID, k.PlanID = sub.id, sub.plan.ID
+	if len(k.Scopes) > 0 && !apikey.Within(k.Scopes, sub.plan.Scopes) {
+		return invalid("body.scopes", "the plan %s does not grant all of them", sub.plan.Slug)
+	}
+	if last := lastDay(sub.plan, d.now); last != nil && k.ExpiresAt == nil {
+		k.ExpiresAt = last
+	}
+	return withinLifetime(k, sub.plan)
+}
+
+// quota says how many live API keys an owner may hold: as many as its own bound
+// says, else as the plan's does under that plan.
+func quota(owner users.User, plan plans.Plan) (Quota, bool) {
+	switch {
+	case owner.MaxKeys != nil:
+		return Quota{OwnerID: owner.ID, Max: *owner.MaxKeys}, true
+	case plan.MaxKeys != nil:
+		return Quota{OwnerID: owner.ID, PlanID: plan.ID, Max: *plan.MaxKeys}, true
+	}
+	return Quota{}, false
+}
+
+// lastDay is when a key that is issued at a moment must have expired, nil where
+// the plan does not say.
+func lastDay(plan plans.Plan, issued time.Time) *time.Time {
+	if plan.KeyMaxLifetimeDays == nil {
+		return nil
+	}
+	last := issued.AddDate(0, 0, *plan.KeyMaxLifetimeDays)
+	return &last
+}
+
+func withinLifetime(k *Key, plan plans.Plan) error {
+	last := lastDay(plan, k.CreatedAt)
+	if last == nil || k.ExpiresAt != nil && !k.ExpiresAt.After(*last) {
+		return nil
+	}
+	return invalid("body.expires_at", "a key under the plan %s lives at most %d days", plan.Slug, *plan.KeyMaxLifetimeDays)
+}
+
+func (d *draft) owner(ctx context.Context, owner id.User) (users.User, error) {
+	if u, ok := d.owners[owner]; ok {
+		return u, nil
+	}
+	u, err := d.service.facts.Owners.ByID(ctx, owner)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return u, invalid("body.owner_id", "there is no such user")
+	case err == nil && u.DisabledAt != nil:
+		return u, fault.New(fault.Conflict, "this user is disabled").WithFix("enable the user, or issue to another")
+	case err == nil:
+		d.owners[owner] = u
+	}
+	return u, err
+}
+
+// subscription returns what the key is issued under, if anything: by id, or by
+// the slug of a plan, for which one is made where the owner has none.
+func (d *draft) subscription(ctx context.Context, in NewKey, owner users.User) (sub subscription, err error) {
+	if !in.SubscriptionID.IsZero() && in.Plan != "" {
+		return sub, invalid("body.plan", "give either plan or subscription_id")
+	}
+	if in.SubscriptionID.IsZero() && in.Plan == "" {
+		return sub, nil
+	}
+	known := owner.ID.String() + " " + in.SubscriptionID.String() + " " + in.Plan
+	if sub, ok := d.under[known]; ok {
+		return sub, nil
+	}
+	if in.Plan == "" {
+		sub, err = d.named(ctx, in.SubscriptionID, owner)
+	} else {
+		sub, err = d.onPlan(ctx, in.Plan, owner)
+	}
+	if err == nil {
+		d.under[known] = sub
+	}
+	return sub, err
+}
+
+func (d *draft) onPlan(ctx context.Context, slug string, owner users.User) (sub subscription, err error) {
+	plan, ok := d.plans[slug]
+	if !ok {
+		plan, err = d.service.facts.Plans.BySlug(ctx, slug)
+		if fault.Is(err, fault.NotFound) {
+			return sub, invalid("body.plan", "there is no plan with this slug")
+		}
+		if err != nil {
+			return sub, err
+		}
+		d.plans[slug] = plan
+	}
+	live, err := d.service.facts.Subscriptions.List(ctx, subscriptions.Filter{UserID: owner.ID, PlanID: plan.ID, Limit: 10})
+	if err != nil {
+		return sub, err
+	}
+	for _, s := range live {
+		if s.Status != apikey.Ended {
+			return subscription{s.ID, plan}, nil
+		}
+	}
+	if plan.ArchivedAt != nil {
+		return sub, fault.New(fault.Conflict, "the plan %s is archived and takes no new subscriptions", plan.Slug)
+	}
+	made, entry := subscriptions.Make(d.caller, subscriptions.NewSubscription{UserID: owner.ID, PlanID: plan.ID}, d.now)
+	d.insertion.Subscriptions = append(d.insertion.Subscriptions, made)
+	d.insertion.Entries = append(d.insertion.Entries, entry)
+	return subscription{made.ID, plan}, nil
+}
+
+// named returns the subscription with an id, which must be the owner's.
+func (d *draft) named(ctx context.Context, wanted id.Subscription, owner users.User) (sub subscription, err error) {
+	s, err := d.service.facts.Subscriptions.ByID(ctx, wanted)
+	if fault.Is(err, fault.NotFound) || err == nil && s.UserID != owner.ID {
+		return sub, invalid("body.subscription_id", "the owner has no such subscription")
+	}
+	if err != nil {
+		return sub, err
+	}
+	if s.Status == apikey.Ended {
+		return sub, fault.New(fault.Conflict, "this subscription has ended").WithFix("issue under a live subscription or a plan")
+	}
+	plan, err := d.service.facts.Plans.ByID(ctx, s.PlanID)
+	return subscription{s.ID, plan}, err
+}
+
+// relocate says which key of a batch an error is of.
+func relocate(i int, err error) error {
+	return fault.Within(err, "body", fmt.Sprintf("body.keys[%d]", i))
+}
+
+func invalid(location, format string, args ...any) error {
+	var f fault.Fields
+	f.Add(location, format, args...)
+	return f.Err()
+}
+
+func (k *Key) target() journal.Target {
+	return journal.Target{Kind: "key", ID: k.ID.String(), Name: k.Name}
+}

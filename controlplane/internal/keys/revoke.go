@@ -1,0 +1,123 @@
+package keys
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+)
+
+// RestoreWindow is how long a revocation can be undone.
+const RestoreWindow = 7 * 24 * time.Hour
+
+// Revocation says why a key is revoked, and whether it alone.
+type Revocation struct {
+	Reason Reason // Unspecified where empty
+	Only   bool   // spare what the key was rotated into
+}
+
+func (r *Revocation) check() error {
+	if r.Reason == "" {
+		r.Reason = Unspecified
+	}
+	if !slices.Contains(Reasons, r.Reason) {
+		return invalid("body.reason", "one of %v", Reasons)
+	}
+	return nil
+}
+
+// edit returns the change that a revocation makes; the first stamp stays.
+func (r Revocation) edit(now time.Time) func(*Key) error {
+	return func(k *Key) error {
+		if k.RevokedAt == nil {
+			at := now
+			k.RevokedAt, k.RevokeReason = &at, r.Reason
+		}
+		return nil
+	}
+}
+
+// Revoke ends a key, and with it what it was rotated into, at once and
+// everywhere. Revoking again changes nothing: the first stamp stays. It needs
+// keys:write.
+func (s *Service) Revoke(ctx context.Context, caller access.Caller, key id.Key, reason Reason) (Key, error) {
+	return s.RevokeBy(ctx, caller, key, Revocation{Reason: reason})
+}
+
+// RevokeBy is Revoke as the revocation says.
+func (s *Service) RevokeBy(ctx context.Context, caller access.Caller, key id.Key, r Revocation) (Key, error) {
+	if err := r.check(); err != nil {
+		return Key{}, err
+	}
+	return s.changeSelected(ctx, caller, Selection{IDs: []id.Key{key}, Successors: !r.Only}, "key.revoke", r.edit(s.moment()))
+}
+
+// RevokeByStart revokes the one key whose secret begins with start and, where
+// last4 is not empty, ends with last4. NotFound where there is none, Conflict
+// AMBIGUOUS_START where there are several that are not revoked. It needs
+// keys:write.
+func (s *Service) RevokeByStart(ctx context.Context, caller access.Caller, start, last4 string, r Revocation) (Key, error) {
+	if err := caller.Require(access.KeysWrite); err != nil {
+		return Key{}, err
+	}
+	found, err := s.store.ByStart(ctx, start, last4)
+	if err != nil {
+		return Key{}, err
+	}
+	switch {
+	case len(found) == 0:
+		return Key{}, fault.New(fault.NotFound, "there is no key with this start")
+	case len(found) > 1 && found[1].RevokedAt == nil:
+		return Key{}, fault.New(fault.Conflict, "several keys start like this").WithCode(CodeAmbiguous).
+			WithFix("add ?last4= with the last four characters of the key, or revoke by id")
+	}
+	return s.RevokeBy(ctx, caller, found[0].ID, r)
+}
+
+// Restore undoes a revocation, that of the key's successors at the same moment
+// included, for seven days and unless the key was compromised. It needs
+// keys:write, and room under max_keys.
+func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key) (Key, error) {
+	if err := caller.Require(access.KeysWrite); err != nil {
+		return Key{}, err
+	}
+	k, err := s.store.ByID(ctx, key)
+	if err != nil {
+		return Key{}, err
+	}
+	now := s.moment()
+	sel := Selection{IDs: []id.Key{key}, Successors: true, At: now}
+	if _, err := s.bounds(ctx, &k, &sel, k.RevokedAt != nil); err != nil {
+		return Key{}, err
+	}
+	stamp := k.RevokedAt
+	return s.changeSelected(ctx, caller, sel, "key.restore", func(k *Key) error {
+		if k.ID != key && (k.RevokedAt == nil || stamp == nil || !k.RevokedAt.Equal(*stamp)) {
+			return nil // a successor that was revoked by itself
+		}
+		switch {
+		case k.RevokedAt == nil:
+			return nil
+		case k.RevokeReason == KeyCompromise:
+			return fault.New(fault.Conflict, "this key was revoked because it was compromised, which is for good").WithFix("issue a new key")
+		case now.Sub(*k.RevokedAt) >= RestoreWindow:
+			return fault.New(fault.Conflict, "this key was revoked more than seven days ago, which is for good").WithFix("issue a new key")
+		}
+		k.RevokedAt, k.RevokeReason = nil, ""
+		return nil
+	})
+}
+
+// Delete revokes a key, it alone, and takes it out of every list. It is gone
+// for good after 30 days. It needs keys:write.
+func (s *Service) Delete(ctx context.Context, caller access.Caller, key id.Key) error {
+	now := s.moment()
+	_, err := s.change(ctx, caller, key, "key.delete", func(k *Key) error {
+		k.DeletedAt = &now
+		return Revocation{Reason: Unspecified}.edit(now)(k)
+	})
+	return err
+}

@@ -1,0 +1,159 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/keys"
+)
+
+// Edit implements keys.Store.
+func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.Key) (*journal.Entry, error)) ([]keys.Key, error) {
+	var selected []keys.Key
+	err := s.db.change(ctx, func(ctx context.Context, tx bun.Tx) (entries []journal.Entry, err error) {
+		if err := lockOwners(ctx, tx, sel.Quotas, nil); err != nil {
+			return nil, err
+		}
+		rows, err := lockSelected(ctx, tx, sel)
+		if err != nil {
+			return nil, err
+		}
+		n := len(rows)
+		if sel.Successors {
+			if rows, err = lockSuccessors(ctx, tx, rows); err != nil {
+				return nil, err
+			}
+		}
+		var edited []*keyRow
+		for i, r := range rows {
+			k := r.domain()
+			entry, err := change(&k)
+			if err != nil {
+				return nil, err
+			}
+			if entry != nil {
+				k.Version++
+				edited, entries = append(edited, rowOfKey(k)), append(entries, *entry)
+			}
+			if i < n {
+				selected = append(selected, k)
+			}
+		}
+		if err := writeKeys(ctx, tx, edited); err != nil {
+			return nil, err
+		}
+		return entries, quotasHold(ctx, tx, sel.Quotas, sel.At)
+	})
+	return selected, err
+}
+
+// lockSelected locks keys in the order of their ids.
+func lockSelected(ctx context.Context, tx bun.Tx, sel keys.Selection) ([]*keyRow, error) {
+	if sel.Filter != nil {
+		var rows []*keyRow
+		return rows, plainly(tx.NewSelect().Model(&rows), sel.Filter).For("UPDATE").Scan(ctx)
+	}
+	rows, err := lockKeys(ctx, tx, sel.IDs)
+	if err == nil && len(rows) < len(sel.IDs) {
+		err = notFound()
+	}
+	return rows, err
+}
+
+func lockKeys(ctx context.Context, tx bun.Tx, ids []id.Key) (rows []*keyRow, err error) {
+	err = tx.NewSelect().Model(&rows).Where("k.id IN (?)", bun.In(ids)).Where("k.deleted_at IS NULL").OrderExpr("k.id").For("UPDATE").Scan(ctx)
+	return rows, err
+}
+
+// lockSuccessors appends what the keys were rotated into, and that in turn. A
+// key is locked before its successor is read, so a rotation that is under way
+// is either seen here or finds the key changed.
+func lockSuccessors(ctx context.Context, tx bun.Tx, rows []*keyRow) ([]*keyRow, error) {
+	known := map[id.Key]bool{}
+	for _, r := range rows {
+		known[r.ID] = true
+	}
+	for from := 0; from < len(rows); {
+		var next []id.Key
+		for _, r := range rows[from:] {
+			if !r.RotatedTo.IsZero() && !known[r.RotatedTo] {
+				known[r.RotatedTo] = true
+				next = append(next, r.RotatedTo)
+			}
+		}
+		from = len(rows)
+		if len(next) == 0 {
+			break
+		}
+		locked, err := lockKeys(ctx, tx, next)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, locked...)
+	}
+	return rows, nil
+}
+
+// perMessage is how many updates go to the server at once.
+const perMessage = 250
+
+// writeKeys writes whole rows, many statements in a message.
+func writeKeys(ctx context.Context, tx bun.Tx, rows []*keyRow) error {
+	for some := range slices.Chunk(rows, perMessage) {
+		var text []byte
+		for _, r := range some {
+			text = append(text, tx.NewUpdate().Model(r).WherePK().String()...)
+			text = append(text, ';')
+		}
+		if _, err := tx.NewRaw("?", bun.Safe(text)).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rotate implements keys.Store.
+func (s *Keys) Rotate(ctx context.Context, key id.Key, change func(*keys.Key) (keys.Rotation, error)) (successor keys.Key, err error) {
+	err = s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
+		rows, err := lockSelected(ctx, tx, keys.Selection{IDs: []id.Key{key}})
+		if err != nil {
+			return nil, err
+		}
+		k := rows[0].domain()
+		r, err := change(&k)
+		if err != nil {
+			return nil, err
+		}
+		k.Version++
+		if _, err := tx.NewUpdate().Model(rowOfKey(k)).WherePK().Exec(ctx); err != nil {
+			return nil, err
+		}
+		successor = r.Successor.Key
+		_, err = tx.NewInsert().Model(newRowOfKey(r.Successor)).Exec(ctx)
+		return r.Entries, err
+	})
+	return successor, err
+}
+
+// ByDigest implements keys.Store.
+func (s *Keys) ByDigest(ctx context.Context, digests [][]byte) (keys.Key, error) {
+	return s.one(ctx, "k.digest IN (?)", bun.In(digests))
+}
+
+// ByStart implements keys.Store.
+func (s *Keys) ByStart(ctx context.Context, start, last4 string) ([]keys.Key, error) {
+	var rows []*keyRow
+	q := s.db.bun.NewSelect().Model(&rows).Where("k.start = ?", start).Where("k.deleted_at IS NULL").
+		OrderExpr("k.revoked_at IS NOT NULL, k.id").Limit(2)
+	if last4 != "" {
+		q.Where("k.last4 = ?", last4)
+	}
+	if err := q.Scan(ctx); err != nil {
+		return nil, translate(err)
+	}
+	return domainsOf(rows), nil
+}
