@@ -61,6 +61,7 @@ func problemOf(ctx huma.Context, status int, message string, errs ...error) huma
 	if ctx != nil {
 		p.Finish(ctx.Context())
 		p.Headers(ctx.SetHeader)
+		ctx.AppendHeader("Vary", "Accept-Language")
 	}
 	return p
 }

@@ -151,3 +151,36 @@ func TestPublicPlans(t *testing.T) {
 	}
 	eventually(t, "the list is empty again", func() bool { return r.send("GET", "/v1/plans", "").raw == `{"data":[]}` })
 }
+
+// Whoever prefers Spanish is told in Spanish, by every adapter; the code stays.
+func TestProblemsInTheReadersLanguage(t *testing.T) {
+	t.Parallel()
+	r := start(t, pgtest.DSN(t))
+	admin := r.admin()
+	reader := r.call(admin, "POST", "/api/v1/keys", m{"name": "r", "kind": "management", "scopes": []string{"keys:read"}}, 201).text("secret")
+	for name, test := range map[string]struct{ method, path, body, token, code, says string }{
+		"a door":           {"POST", "/v1/auth", `{"auth_key":"x"}`, "", "MALFORMED", "No es una clave"},
+		"many at a door":   {"POST", "/v1/verify", `{"requests":[{}]}`, "", "", "La petición no lleva ninguna clave."},
+		"no credential":    {"GET", "/api/v1/keys", "", "", "UNAUTHENTICATED", "esto necesita una clave de gestión"},
+		"a scope lacking":  {"GET", "/api/v1/users", "", reader, "FORBIDDEN", "esta credencial carece del ámbito users:read"},
+		"a wrong value":    {"GET", "/api/v1/keys?limit=0", "", reader, "INVALID_VALUE", "Corrija lo que indica errors."},
+		"a domain's rule":  {"POST", "/api/v1/plans", `{"name":"n","slug":"S P"}`, admin, "INVALID_VALUE", "1 valor no es aceptable"},
+		"no such thing":    {"GET", "/api/v1/keys/key_01a200b384db74eb8a6c7cc7d79ac7f3", "", reader, "NOT_FOUND", "no existe tal cosa"},
+		"no such route":    {"GET", "/nowhere", "", "", "NOT_FOUND", "No encontrado"},
+		"a broken body":    {"POST", "/v1/auth", `{`, "", "MALFORMED_REQUEST", "Petición mal formada"},
+		"an unknown query": {"GET", "/api/v1/audit-events?x=1", "", admin, "INVALID_VALUE", "Valor no aceptable"},
+	} {
+		headers := []string{"Accept-Language", "es-ES,es;q=0.9,en;q=0.8"}
+		if test.token != "" {
+			headers = append(headers, "Authorization", "Bearer "+test.token)
+		}
+		a := r.send(test.method, test.path, test.body, headers...)
+		if a.code() != test.code || !strings.Contains(a.raw, test.says) || a.header.Get("Content-Language") != "es" || !strings.Contains(fmt.Sprint(a.header.Values("Vary")), "Accept-Language") {
+			t.Errorf("%s: %v %s", name, a.header, a.raw)
+		}
+		headers[1] = "en"
+		if a := r.send(test.method, test.path, test.body, headers...); a.code() != test.code || strings.Contains(a.raw, test.says) || a.header.Get("Content-Language") != "en" {
+			t.Errorf("%s in English: %v %s", name, a.header, a.raw)
+		}
+	}
+}

@@ -6,9 +6,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"slices"
 
-	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 )
 
@@ -47,18 +45,8 @@ func register(mux *http.ServeMux, dist fs.FS) error {
 		show(w, r, policy, page{name: "viewer.html", data: built})
 	})
 	mux.Handle("GET /docs/{$}", http.RedirectHandler("../docs", http.StatusPermanentRedirect))
-	mux.HandleFunc("GET /docs/errors/{$}", func(w http.ResponseWriter, r *http.Request) {
-		show(w, r, plainPolicy, page{name: "errors.html", data: web.Catalogue()})
-	})
-	mux.HandleFunc("GET /docs/errors/{code}", func(w http.ResponseWriter, r *http.Request) {
-		all := web.Catalogue()
-		i := slices.IndexFunc(all, func(e web.Entry) bool { return e.Slug() == r.PathValue("code") })
-		if i < 0 {
-			web.WriteProblem(w, r, web.NewProblem(web.Code(fault.CodeNotFound)))
-			return
-		}
-		show(w, r, plainPolicy, page{name: "error.html", data: all[i]})
-	})
+	mux.HandleFunc("GET /docs/errors/{$}", showErrors)
+	mux.HandleFunc("GET /docs/errors/{code}", showError)
 	return nil
 }
 

@@ -57,6 +57,41 @@ func TestEveryCodeHasAPage(t *testing.T) {
 	}
 }
 
+// The pages are in the language that the client prefers, or the one that was
+// chosen; links keep the choice.
+func TestPagesInSpanish(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	if err := register(mux, built); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		path, accept, language string
+		says                   []string
+	}{
+		"preferred":         {"/docs/errors/revoked", "es", "es", []string{`<html lang="es">`, "Clave revocada", "Qué hacer", `href="?lang=en"`, `href="/docs/errors/"`}},
+		"chosen":            {"/docs/errors/revoked?lang=es", "en", "es", []string{"Solicite una clave nueva.", `href="/docs/errors/?lang=es"`}},
+		"chosen otherwise":  {"/docs/errors/revoked?lang=en", "es", "en", []string{`<html lang="en">`, "Ask for a new key.", `href="?lang=es"`}},
+		"no such language":  {"/docs/errors/revoked?lang=%22%3E%3Cscript%3E", "es", "es", []string{"Clave revocada"}},
+		"index":             {"/docs/errors/", "es", "es", []string{"Códigos de error", `href="/docs/errors/revoked"`, "La clave fue revocada"}},
+		"index, by choice":  {"/docs/errors/?lang=es", "", "es", []string{`href="/docs/errors/revoked?lang=es"`}},
+		"index, in English": {"/docs/errors/", "de", "en", []string{"Error codes", "Español"}},
+	} {
+		r := httptest.NewRequest(http.MethodGet, test.path, nil)
+		r.Header.Set("Accept-Language", test.accept)
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || w.Header().Get("Content-Language") != test.language || w.Header().Get("Vary") != "Accept-Language" || strings.Contains(w.Body.String(), "<script") {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+		for _, text := range test.says {
+			if !strings.Contains(w.Body.String(), text) {
+				t.Errorf("%s does not say %q:\n%s", name, text, w.Body)
+			}
+		}
+	}
+}
+
 // Every page loads from this origin alone and runs no inline script.
 func TestPagesAreSelfContained(t *testing.T) {
 	t.Parallel()

@@ -90,6 +90,8 @@ func (b *batch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	line.Add(slog.Int("keys", len(all)), slog.Int("valid", valid))
 	h := w.Header()
 	h["Content-Type"], h["Cache-Control"] = jsonType, noStore
+	h.Set("Content-Language", string(web.LanguageOf(r.Context())))
+	h.Add("Vary", "Accept-Language")
 	_, _ = w.Write(answer) // the client may be gone
 }
 

@@ -49,21 +49,16 @@ func (a *auth) onBehalf(w http.ResponseWriter, r *http.Request) (bool, *web.Prob
 func refusedCaller(w http.ResponseWriter, v *apikey.Verdict) *web.Problem {
 	switch v.Code.Status() {
 	case http.StatusUnauthorized:
-		return badCaller(w, "The management key in the Authorization header is not good: "+v.Code.String()+".")
+		return badCaller(w, "The management key in the Authorization header is not good: %s.", v.Code)
 	case http.StatusForbidden:
-		p := web.NewProblem(web.Code(fault.CodeForbidden))
-		p.Detail = "The management key in the Authorization header may not be used here: " + v.Code.String() + "."
-		return p
+		return web.NewProblem(web.Code(fault.CodeForbidden)).Say("The management key in the Authorization header may not be used here: %s.", v.Code)
 	}
 	w.Header().Set("Retry-After", problem.RetryAfter(v.RetryAfter))
-	p := web.NewProblem(web.Code(fault.CodeUnavailable))
-	p.Detail = "The management key in the Authorization header could not be judged now."
-	return p
+	return web.NewProblem(web.Code(fault.CodeUnavailable)).Say("The management key in the Authorization header could not be judged now.")
 }
 
-func badCaller(w http.ResponseWriter, detail string) *web.Problem {
+func badCaller(w http.ResponseWriter, format string, args ...any) *web.Problem {
 	w.Header().Set("Www-Authenticate", web.Challenge+`, error="invalid_token"`)
-	p := web.NewProblem(web.Code(fault.CodeUnauthorized))
-	p.Detail, p.Fix = detail, "Send Authorization: Bearer with a management key that has auth:on-behalf, or no such header."
-	return p
+	return web.NewProblem(web.Code(fault.CodeUnauthorized)).Say(format, args...).
+		Advise("Send Authorization: Bearer with a management key that has auth:on-behalf, or no such header.")
 }

@@ -39,8 +39,10 @@ func refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 // body is what is told of a refusal.
 func (f *refusal) body(ctx context.Context) AuthRefusal {
 	p := web.NewProblem(web.Code(f.verdict.Code.String()))
-	if detail := f.detail(); detail != "" {
-		p.Detail = detail
+	if f.verdict.MissingScope != "" {
+		p = p.Say("The key lacks the scope %s.", f.verdict.MissingScope)
+	} else if detail := f.detail(); detail != "" {
+		p = p.Say("%s", detail)
 	}
 	p.Finish(ctx)
 	return AuthRefusal{Problem: p, Subscription: viewSubscription(&f.verdict.Record.Subscription)}
@@ -49,31 +51,16 @@ func (f *refusal) body(ctx context.Context) AuthRefusal {
 // detail says more than the catalogue where more is known. It names what was
 // asked for, never what the key is or holds.
 func (f *refusal) detail() string {
-	switch f.verdict.Code {
-	case apikey.InsufficientScope:
-		return problem.Detail(f.verdict)
-	case apikey.IPNotAllowed:
-		if f.onBehalf {
-			if !f.request.IP.IsValid() {
-				return "The key has rules about the client's address, and client_ip was not sent."
-			}
-			return ""
-		}
-		return "The key may not be used from the address of this connection; " + needsOnBehalf("client_ip")
-	case apikey.MethodNotAllowed:
-		if f.onBehalf && f.request.Method != "" {
-			return ""
-		}
-		return "The key has rules about the HTTP method, and none is known; " + needsOnBehalf("method")
-	case apikey.PathNotAllowed:
-		if f.onBehalf && f.request.Path != "" {
-			return ""
-		}
-		return "The key has rules about the path, and none is known; " + needsOnBehalf("path")
+	const believed = " is believed only from a caller whose management key has " + string(access.OnBehalf) + "."
+	switch code := f.verdict.Code; {
+	case code == apikey.IPNotAllowed && f.onBehalf && !f.request.IP.IsValid():
+		return "The key has rules about the client's address, and client_ip was not sent."
+	case code == apikey.IPNotAllowed && !f.onBehalf:
+		return "The key may not be used from the address of this connection; client_ip" + believed
+	case code == apikey.MethodNotAllowed && (!f.onBehalf || f.request.Method == ""):
+		return "The key has rules about the HTTP method, and none is known; method" + believed
+	case code == apikey.PathNotAllowed && (!f.onBehalf || f.request.Path == ""):
+		return "The key has rules about the path, and none is known; path" + believed
 	}
 	return ""
-}
-
-func needsOnBehalf(member string) string {
-	return member + " is believed only from a caller whose management key has " + string(access.OnBehalf) + "."
 }

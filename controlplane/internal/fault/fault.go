@@ -58,7 +58,20 @@ type Error struct {
 	// RetryAfter is how long it is no use to try again; 0 where that is not known.
 	RetryAfter time.Duration
 	cause      error
+
+	said, fixSaid Sentence
 }
+
+// Sentence is a text before its arguments stood in it, to be said in another
+// language.
+type Sentence struct {
+	Format string
+	Args   []any
+}
+
+// Sentences returns what Message and Fix were made of; the zero Sentence where
+// there is none.
+func (e *Error) Sentences() (message, fix Sentence) { return e.said, e.fixSaid }
 
 // Field is one wrong value: where it stands and what would be right. Never the
 // value itself.
@@ -69,7 +82,7 @@ type Field struct {
 
 // New returns a fault of the kind with its usual code.
 func New(kind Kind, format string, args ...any) *Error {
-	return &Error{Kind: kind, Code: kind.code(), Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: kind, Code: kind.code(), Message: fmt.Sprintf(format, args...), said: Sentence{format, args}}
 }
 
 // Wrap returns a fault of the kind with a cause that only the log sees.
@@ -89,7 +102,7 @@ func (e *Error) WithCode(c Code) *Error {
 // WithFix returns a copy that says what would be right.
 func (e *Error) WithFix(format string, args ...any) *Error {
 	copied := *e
-	copied.Fix = fmt.Sprintf(format, args...)
+	copied.Fix, copied.fixSaid = fmt.Sprintf(format, args...), Sentence{format, args}
 	return &copied
 }
 

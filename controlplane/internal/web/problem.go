@@ -37,6 +37,10 @@ type Problem struct {
 
 	retryAfter time.Duration
 	cause      error
+
+	texts         Code     // whose texts it has
+	said, fixSaid sentence // what stands in their place, where anything does
+	language      Language // of the texts, once it is finished
 }
 
 // FieldError is one wrong value: where it stands and what would be right.
@@ -52,7 +56,22 @@ func NewProblem(c Code) *Problem {
 	if !ok {
 		e = byCode[Code(fault.CodeInternal)]
 	}
-	return &Problem{Title: e.Title, Status: e.Status, Detail: e.Detail, Code: e.Code, Fix: e.Fix}
+	return &Problem{Title: e.Title, Status: e.Status, Detail: e.Detail, Code: e.Code, Fix: e.Fix, texts: e.Code}
+}
+
+// Say puts what happened here in the place of the catalogue's detail and returns
+// p. A format that the translations know is said in the reader's language.
+func (p *Problem) Say(format string, args ...any) *Problem {
+	p.said = sentence{format, args}
+	p.Detail = p.said.english()
+	return p
+}
+
+// Advise does the same for the fix.
+func (p *Problem) Advise(format string, args ...any) *Problem {
+	p.fixSaid = sentence{format, args}
+	p.Fix = p.fixSaid.english()
+	return p
 }
 
 // At adds a wrong value and returns p.
@@ -87,14 +106,15 @@ func ProblemOf(err error) *Problem {
 	}
 	p := NewProblem(Code(fault.New(f.Kind, "").Code))
 	if e, known := byCode[Code(f.Code)]; known {
-		p.Title, p.Detail, p.Fix = e.Title, e.Detail, e.Fix
+		p.Title, p.Detail, p.Fix, p.texts = e.Title, e.Detail, e.Fix, e.Code
 	}
 	p.Code = Code(f.Code)
+	message, fix := f.Sentences()
 	if f.Message != "" {
-		p.Detail = f.Message
+		p.Detail, p.said = f.Message, sentence(message)
 	}
 	if f.Fix != "" {
-		p.Fix = f.Fix
+		p.Fix, p.fixSaid = f.Fix, sentence(fix)
 	}
 	p.retryAfter = f.RetryAfter
 	for _, field := range f.Fields {
@@ -106,13 +126,14 @@ func ProblemOf(err error) *Problem {
 	return p
 }
 
-// Finish fills in what depends on the request (type, request id), gives the
-// wide line its code and cause. WriteProblem does it by itself; an adapter that
+// Finish fills in what depends on the request (type, request id, language), gives
+// the wide line its code and cause. WriteProblem does it by itself; an adapter that
 // lets huma write the body calls it first.
 func (p *Problem) Finish(ctx context.Context) {
 	x := exchangeOf(ctx)
 	p.Type = x.settings.PublicURL + "/docs/errors/" + p.Code.Slug()
 	p.RequestID = x.id
+	p.translate(x.language())
 	x.line.Code = string(p.Code)
 	if p.cause != nil {
 		x.line.Cause = p.cause
@@ -136,8 +157,9 @@ func WriteProblemBody(w http.ResponseWriter, p *Problem, body any) {
 	h.Set("Content-Type", ProblemType)
 	h.Set("Content-Length", strconv.Itoa(len(encoded)))
 	h.Del("Etag")
+	h.Add("Vary", "Accept-Language")
 	p.Headers(func(name, value string) {
-		if name == "Cache-Control" || h.Get(name) == "" {
+		if name == "Cache-Control" || name == "Content-Language" || h.Get(name) == "" {
 			h.Set(name, value)
 		}
 	})
@@ -146,9 +168,11 @@ func WriteProblemBody(w http.ResponseWriter, p *Problem, body any) {
 }
 
 // Headers calls set with each header that goes with the problem: a 401 has a
-// challenge (RFC 9110, section 15.5.2), 429 and 503 say when to try again.
+// challenge (RFC 9110, section 15.5.2), 429 and 503 say when to try again. Vary,
+// which may have other values already, is the caller's to add to.
 func (p *Problem) Headers(set func(name, value string)) {
 	set("Cache-Control", "no-store")
+	set("Content-Language", string(p.language))
 	switch p.Status {
 	case http.StatusUnauthorized:
 		set("Www-Authenticate", Challenge)
