@@ -147,3 +147,35 @@ func TestShapelessCredentialsAreCounted(t *testing.T) {
 		t.Errorf("counted %v", got)
 	}
 }
+
+// What a door says about an occurrence it also says in Spanish.
+func TestDetailsInSpanish(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ip := d.add(apikey.KindAPI, func(r *apikey.Record) { r.Key.AllowCIDRs = apikey.NewCIDRs(netip.MustParsePrefix("203.0.113.0/24")) })
+	method := d.add(apikey.KindAPI, func(r *apikey.Record) { r.Key.AllowMethods = apikey.NewStrings("GET") })
+	path := d.add(apikey.KindAPI, func(r *apikey.Record) { r.Key.AllowPaths = apikey.NewStrings("/reports") })
+	caller := "Bearer " + d.add(apikey.KindManagement, func(r *apikey.Record) { r.Key.Scopes = apikey.NewStrings("auth:on-behalf") })
+	for name, test := range map[string]struct{ key, more, authorization, says string }{
+		"address":              {ip, "", "", "client_ip solo se cree"},
+		"address not sent":     {ip, "", caller, "no se envió client_ip"},
+		"method":               {method, "", "", "method solo se cree"},
+		"path":                 {path, "", "", "path solo se cree"},
+		"scope":                {path, `,"path":"/reports","scopes":["x"]`, caller, "carece del ámbito x."},
+		"other scheme":         {ip, "", "Basic x", "no es Bearer"},
+		"no management key":    {ip, "", "Bearer " + ip, "no es una clave de gestión"},
+		"bad management key":   {ip, "", "Bearer " + d.add(apikey.KindManagement, func(r *apikey.Record) { r.Key.RevokedAt = 1 }), "no es válida: REVOKED"},
+		"caller may not":       {ip, "", "Bearer " + d.add(apikey.KindManagement, func(r *apikey.Record) { r.User.Disabled = true }), "no se puede usar aquí: OWNER_DISABLED"},
+		"caller not decided":   {ip, "", "Bearer " + d.add(apikey.KindManagement, func(r *apikey.Record) { r.Needs = apikey.NewStrings("x") }), "no se pudo juzgar"},
+		"caller lacks a scope": {ip, "", "Bearer " + d.add(apikey.KindManagement, nil), "carece del ámbito auth:on-behalf"},
+	} {
+		header := http.Header{"Accept-Language": {"es"}}
+		if test.authorization != "" {
+			header["Authorization"] = []string{test.authorization}
+		}
+		got := d.post(t, fmt.Sprintf(`{"auth_key":%q%s}`, test.key, test.more), header)
+		if !strings.Contains(got.problem.Detail, test.says) || strings.Contains(got.problem.Detail, " (") || got.header.Get("Content-Language") != "es" {
+			t.Errorf("%s: %s", name, got.text)
+		}
+	}
+}
