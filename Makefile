@@ -13,7 +13,7 @@ binary = $(if $(filter plugin,$(1)),latchkey-auth,latchkey)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: viewer ## build bin/latchkey and bin/latchkey-auth
@@ -60,6 +60,12 @@ BENCH ?= .
 .PHONY: bench
 bench: $(WITHPG) ## benchmarks, on a PostgreSQL that waits for its disk (BENCH=pattern PKG=./...)
 	@$(WITHPG) -durable -- go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(ARGS) $(PKG)
+
+.PHONY: e2e-kong
+e2e-kong: ## docker-compose.yml and the plugin in a real Kong (needs Docker; ports 8000 and 8080)
+	@docker compose version >/dev/null 2>&1 || { echo "e2e-kong needs Docker Compose 2: 'docker compose version' fails" >&2; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo "e2e-kong needs a Docker engine: 'docker info' fails" >&2; exit 1; }
+	@go test -tags e2e -count 1 -timeout 20m -v ./kong/e2e
 
 .PHONY: check
 check: $(CACHE)/golangci-lint ## format, vet, lint, generated files fresh, the tools' own tests
