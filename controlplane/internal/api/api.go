@@ -176,7 +176,7 @@ func document(c Config) huma.Config {
 	return config
 }
 
-// schemaName names types for readers of the document: keyView is Key,
+// schemaName names types for readers of the document: KeyView is Key,
 // issueKeyInput's body is IssueKeyRequest.
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)

@@ -33,7 +33,7 @@ type setupInput struct {
 type setupOutput struct {
 	SetCookie string `header:"Set-Cookie"`
 	Location  string `header:"Location"`
-	Body      userView
+	Body      UserView
 }
 
 type loginInput struct {
@@ -92,7 +92,7 @@ func (a *api) setup(ctx context.Context, in *setupInput) (*setupOutput, error) {
 		return nil, err
 	}
 	return &setupOutput{
-		SetCookie: a.sessionCookie(r), Location: "/api/v1/users/" + r.UserID.String(), Body: viewUser(r.Current.User),
+		SetCookie: a.sessionCookie(r), Location: "/api/v1/users/" + r.UserID.String(), Body: ViewUser(r.Current.User),
 	}, nil
 }
 

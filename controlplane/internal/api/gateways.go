@@ -84,12 +84,12 @@ type revokeOutput struct {
 
 // revoked is a key, or a key with a receipt where one was asked for.
 type revoked struct {
-	key     keyView
+	key     KeyView
 	receipt *receiptView
 }
 
 type receiptAnswer struct {
-	Key     keyView     `json:"key"`
+	Key     KeyView     `json:"key"`
 	Receipt receiptView `json:"receipt"`
 }
 
@@ -104,7 +104,7 @@ func (r revoked) MarshalJSON() ([]byte, error) {
 // Schema is that of the two.
 func (revoked) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{
-		r.Schema(reflect.TypeFor[keyView](), true, ""), r.Schema(reflect.TypeFor[receiptAnswer](), true, ""),
+		r.Schema(reflect.TypeFor[KeyView](), true, ""), r.Schema(reflect.TypeFor[receiptAnswer](), true, ""),
 	}}
 }
 

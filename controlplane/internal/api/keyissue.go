@@ -58,7 +58,7 @@ type issueKeysOutput struct {
 	Status       int
 	CacheControl string `header:"Cache-Control"`
 	Body         struct {
-		Keys []issuedView `json:"keys" doc:"In the order of the request."`
+		Keys []IssuedView `json:"keys" doc:"In the order of the request."`
 	}
 }
 
@@ -67,7 +67,7 @@ func (a *api) registerIssue() {
 	issue.Description += " The answer is the only place where the secret ever is. A management key may carry only scopes that its issuer holds." +
 		" While there is neither an owner nor a management key, the set-up token opens this for `\"kind\": \"management\"`." +
 		" 409 `MAX_KEYS_EXCEEDED` where the owner has as many live keys as allowed."
-	issue.Responses = a.alsoOK("The key that was there already, without its secret.", reflect.TypeFor[issuedView]())
+	issue.Responses = a.alsoOK("The key that was there already, without its secret.", reflect.TypeFor[IssuedView]())
 	huma.Register(a.huma, issue, func(ctx context.Context, in *issueKeyInput) (*issuedOutput, error) {
 		n, err := in.Body.domain()
 		if err != nil {

@@ -69,7 +69,7 @@ func (a *api) registerKeyLists() {
 	})
 }
 
-func (a *api) listKeys(ctx context.Context, in *listKeysInput) (*listOutput[keyView], error) {
+func (a *api) listKeys(ctx context.Context, in *listKeysInput) (*listOutput[KeyView], error) {
 	f, err := a.filterOf(&in.KeyFilter)
 	if err != nil {
 		return nil, err
@@ -130,6 +130,7 @@ func kindOf(name string) *apikey.Kind {
 type place struct {
 	Sort    string     `json:"s"`
 	ID      id.Key     `json:"i"`
+	Created time.Time  `json:"c,omitzero"`
 	Name    string     `json:"n,omitempty"`
 	Expires *time.Time `json:"e,omitempty"`
 }
@@ -141,6 +142,8 @@ func placeOf(k *keys.Key, sort string) string {
 		p.Name = k.Name
 	case keys.ByExpiry:
 		p.Expires = k.ExpiresAt
+	default:
+		p.Created = k.CreatedAt
 	}
 	b, _ := json.Marshal(p) // texts and times only
 	return string(b)
@@ -159,6 +162,6 @@ func placeAfter(cursor, sort string, f *keys.Filter) error {
 	if err != nil || p.Sort != sort || p.ID.IsZero() || strings.ContainsRune(p.Name, 0) {
 		return invalid("query.cursor", "next_cursor of a page of this list in the same order")
 	}
-	f.After, f.AfterName, f.AfterExpires = p.ID, p.Name, p.Expires
+	f.After, f.AfterCreated, f.AfterName, f.AfterExpires = p.ID, p.Created, p.Name, p.Expires
 	return nil
 }

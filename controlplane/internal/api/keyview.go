@@ -9,7 +9,8 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 )
 
-type keyView struct {
+// KeyView is a key as the API answers it, and the command line prints it.
+type KeyView struct {
 	ID             string          `json:"id" example:"key_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	Kind           string          `json:"kind" enum:"api,management"`
 	Environment    *string         `json:"environment" nullable:"true" enum:"live,test" doc:"Of API keys."`
@@ -43,9 +44,12 @@ type keyView struct {
 	RotateBy           *time.Time `json:"rotate_by" nullable:"true" doc:"When its holder must have rotated it. Past this by the overlap it has expired."`
 }
 
-func (a *api) viewKey(k keys.Key) keyView {
-	v := keyView{
-		ID: k.ID.String(), Kind: k.Kind.String(), Environment: orNull(k.Environment.String()), Status: string(k.Status(a.Now())),
+func (a *api) viewKey(k keys.Key) KeyView { return ViewKey(k, a.Now()) }
+
+// ViewKey shows a key as it is at a moment.
+func ViewKey(k keys.Key, now time.Time) KeyView {
+	v := KeyView{
+		ID: k.ID.String(), Kind: k.Kind.String(), Environment: orNull(k.Environment.String()), Status: string(k.Status(now)),
 		Name: k.Name, Label: orNull(k.Label), Start: k.Start, Last4: k.Last4, OwnerID: k.OwnerID.String(), SubscriptionID: orNull(k.SubscriptionID.String()),
 		Scopes: k.Scopes, Tags: k.Tags, Metadata: k.Metadata, AllowCIDRs: texts(k.AllowCIDRs), DenyCIDRs: texts(k.DenyCIDRs),
 		AllowMethods: k.AllowMethods, AllowPaths: k.AllowPaths, NotBefore: k.NotBefore, ExpiresAt: k.ExpiresAt,
@@ -69,17 +73,17 @@ func texts(networks []netip.Prefix) []string {
 
 type keyOutput struct {
 	ETag string `header:"ETag"`
-	Body keyView
+	Body KeyView
 }
 
-// issuedView is a key with its secret.
-type issuedView struct {
-	Key    keyView `json:"key"`
+// IssuedView is a key with its secret.
+type IssuedView struct {
+	Key    KeyView `json:"key"`
 	Secret string  `json:"secret,omitempty" example:"lk_live_0123456789ABCDEFGHIJKLMNOPQRSTUV00JqhR" doc:"The key in plain text. It is shown here and never again; a key that was there already comes without."`
 }
 
-func (a *api) viewIssued(i keys.Issued) issuedView {
-	return issuedView{Key: a.viewKey(i.Key), Secret: i.Secret.Reveal()}
+func (a *api) viewIssued(i keys.Issued) IssuedView {
+	return IssuedView{Key: a.viewKey(i.Key), Secret: i.Secret.Reveal()}
 }
 
 type issuedOutput struct {
@@ -87,7 +91,7 @@ type issuedOutput struct {
 	ETag         string `header:"ETag"`
 	Location     string `header:"Location"`
 	CacheControl string `header:"Cache-Control"`
-	Body         issuedView
+	Body         IssuedView
 }
 
 // issuedAnswer is 201 with the secret, or 200 with a key that was there already.

@@ -15,7 +15,7 @@ const mePath = "/api/v1/me"
 
 type meOutput struct {
 	Body struct {
-		User    userView    `json:"user"`
+		User    UserView    `json:"user"`
 		Scopes  []string    `json:"scopes" example:"[\"keys:read\",\"users:read\"]" doc:"What the role allows at this moment; * is everything."`
 		Session sessionView `json:"session" doc:"The session of this request."`
 	}
@@ -53,7 +53,7 @@ func (a *api) registerMe() {
 				return nil, err
 			}
 			out := &meOutput{}
-			out.Body.User, out.Body.Session, out.Body.Scopes = viewUser(c.User), viewSession(ctx)(c.Session), []string{}
+			out.Body.User, out.Body.Session, out.Body.Scopes = ViewUser(c.User), viewSession(ctx)(c.Session), []string{}
 			for _, s := range c.User.Role.Scopes() {
 				out.Body.Scopes = append(out.Body.Scopes, string(s))
 			}

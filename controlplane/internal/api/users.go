@@ -13,7 +13,8 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 )
 
-type userView struct {
+// UserView is a user as the API answers it, and the command line prints it.
+type UserView struct {
 	ID         string          `json:"id" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	Kind       string          `json:"kind" enum:"person,service"`
 	Name       string          `json:"name" example:"Ada Lovelace"`
@@ -28,8 +29,9 @@ type userView struct {
 	UpdatedAt  time.Time       `json:"updated_at"`
 }
 
-func viewUser(u users.User) userView {
-	return userView{
+// ViewUser shows a user.
+func ViewUser(u users.User) UserView {
+	return UserView{
 		ID: u.ID.String(), Kind: string(u.Kind), Name: u.Name, Username: orNull(u.Username), Email: orNull(u.Email),
 		ExternalID: orNull(u.ExternalID), Role: string(u.Role), Metadata: u.Metadata, DisabledAt: u.DisabledAt, MaxKeys: u.MaxKeys,
 		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
@@ -46,14 +48,14 @@ func orNull(s string) *string {
 type userOutput struct {
 	ETag     string `header:"ETag"`
 	Location string `header:"Location"`
-	Body     userView
+	Body     UserView
 }
 
 func userAnswer(u users.User, err error) (*userOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &userOutput{ETag: etag(u.Version), Body: viewUser(u)}, nil
+	return &userOutput{ETag: etag(u.Version), Body: ViewUser(u)}, nil
 }
 
 type createUserInput struct {
@@ -108,7 +110,7 @@ func (a *api) registerUsers() {
 			return out, err
 		})
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users", "Users", "list-users", "List users", access.UsersRead),
-		func(ctx context.Context, in *listUsersInput) (*listOutput[userView], error) {
+		func(ctx context.Context, in *listUsersInput) (*listOutput[UserView], error) {
 			last, err := after[id.UserKind](in.Cursor)
 			if err != nil {
 				return nil, err
@@ -117,7 +119,7 @@ func (a *api) registerUsers() {
 			if err != nil {
 				return nil, err
 			}
-			return pageOf(in.PageInput, all, viewUser, func(u users.User) string { return u.ID.String() }), nil
+			return pageOf(in.PageInput, all, ViewUser, func(u users.User) string { return u.ID.String() }), nil
 		})
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users/{id}", "Users", "get-user", "Get a user", access.UsersRead),
 		func(ctx context.Context, in *idInput) (*userOutput, error) {

@@ -172,3 +172,10 @@ func (c *pruneAuditCmd) Run(ctx context.Context, s *session) error {
 		})
 	})
 }
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

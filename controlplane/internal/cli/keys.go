@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/latchkey/latchkey/controlplane/internal/api"
 	"github.com/latchkey/latchkey/controlplane/internal/app"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -71,7 +72,7 @@ func (c *issueCmd) Run(ctx context.Context, s *session) error {
 		}
 		k := issued.Key
 		s.say("Issued %s, %q. This is its secret, shown once and stored nowhere:", k.ID, k.Name)
-		return s.print(issuedView{Key: viewKey(k, s.env.Now()), Secret: issued.Secret.Reveal()}, func(w io.Writer) {
+		return s.print(api.IssuedView{Key: api.ViewKey(k, s.env.Now()), Secret: issued.Secret.Reveal()}, func(w io.Writer) {
 			_, _ = fmt.Fprintln(w, issued.Secret.Reveal())
 		})
 	})
@@ -101,11 +102,11 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		l := s.newList("%-36s  %-13s  %-10s  %-24s  %-10s  %s", "ID", "STATUS", "KIND", "SECRET", "EXPIRES", "NAME")
 		err = pages(func(last *keys.Key) ([]keys.Key, error) {
 			if last != nil {
-				filter.After = last.ID
+				filter.From(last)
 			}
 			return core.Keys.List(ctx, s.caller(), filter)
 		}, func(k keys.Key) error {
-			return l.add(viewKey(k, now), k.ID, k.Status(now), kindOf(k), k.Start+"…"+k.Last4, day(k.ExpiresAt), k.Name)
+			return l.add(api.ViewKey(k, now), k.ID, k.Status(now), kindOf(k), k.Start+"…"+k.Last4, day(k.ExpiresAt), k.Name)
 		})
 		return l.end(err, "There are no keys here yet: latchkey keys issue --name NAME makes one.")
 	})
@@ -141,7 +142,7 @@ func (c *revokeCmd) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		return s.print(viewKey(k, s.env.Now()), func(w io.Writer) {
+		return s.print(api.ViewKey(k, s.env.Now()), func(w io.Writer) {
 			_, _ = fmt.Fprintf(w, "Revoked %s, %q, at %s (%s). It is refused everywhere from then on.\n",
 				k.ID, k.Name, k.RevokedAt.UTC().Format(time.RFC3339), k.RevokeReason)
 		})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/latchkey/latchkey/controlplane/internal/api"
 	"github.com/latchkey/latchkey/controlplane/internal/app"
 	"github.com/latchkey/latchkey/controlplane/internal/config"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
@@ -28,9 +29,9 @@ func (tryCmd) Help() string {
 type trial struct {
 	URL string `json:"url"`
 	// Started says that the server ran for this command alone.
-	Started bool    `json:"started"`
-	Key     keyView `json:"key"` // as it was issued
-	Secret  string  `json:"secret"`
+	Started bool        `json:"started"`
+	Key     api.KeyView `json:"key"` // as it was issued
+	Secret  string      `json:"secret"`
 	// Accepted is the first answer, Again the second, from the cache.
 	Accepted answer `json:"accepted"`
 	Again    answer `json:"again"`
@@ -92,7 +93,7 @@ func (s *session) try(ctx context.Context, core *app.Core, door *door, started b
 			err = errors.Join(err, revokeErr)
 		}
 	}()
-	t := trial{URL: door.base, Started: started, Key: viewKey(issued.Key, s.env.Now()), Secret: issued.Secret.Reveal()}
+	t := trial{URL: door.base, Started: started, Key: api.ViewKey(issued.Key, s.env.Now()), Secret: issued.Secret.Reveal()}
 	s.show("1. Issued a test key. The question that your service asks for every request that it gets:\n\n  %s\n\n", curl(door.base, t.Secret))
 
 	for _, into := range []*answer{&t.Accepted, &t.Again} {

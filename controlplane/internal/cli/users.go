@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/api"
 	"github.com/latchkey/latchkey/controlplane/internal/app"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -64,7 +65,7 @@ func (c *createUserCmd) Run(ctx context.Context, s *session) (err error) {
 		if err != nil {
 			return err
 		}
-		return s.print(viewUser(u), func(w io.Writer) {
+		return s.print(api.ViewUser(u), func(w io.Writer) {
 			_, _ = fmt.Fprintf(w, "Created %s, %q, with the role %s.\n", u.ID, u.Name, u.Role)
 		})
 	})
@@ -89,7 +90,7 @@ func (c *listUsersCmd) Run(ctx context.Context, s *session) error {
 			if u.DisabledAt != nil {
 				status = "disabled"
 			}
-			return l.add(viewUser(u), u.ID, u.Role, u.Kind, status, u.Username, u.Name)
+			return l.add(api.ViewUser(u), u.ID, u.Role, u.Kind, status, u.Username, u.Name)
 		})
 		return l.end(err, "There are no such users.")
 	})
@@ -118,7 +119,7 @@ func (c *setPasswordCmd) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		return s.print(viewUser(u), func(w io.Writer) {
+		return s.print(api.ViewUser(u), func(w io.Writer) {
 			_, _ = fmt.Fprintf(w, "The password of %s, %q, is set.\n", u.ID, u.Name)
 		})
 	})
