@@ -119,6 +119,19 @@ func (g *gateway) becomes(key, want string) {
 	eventually(g.t, g.name+" answers "+want, func() bool { return code(g.ask(key)) == want })
 }
 
+// refuses waits until the gateway refuses so, and fails the test if it admits
+// meanwhile.
+func (g *gateway) refuses(key, want string) {
+	g.t.Helper()
+	eventually(g.t, g.name+" answers "+want, func() bool {
+		out := g.ask(key)
+		if out.Allowed {
+			g.t.Fatalf("%s admits a key that is %s", g.name, want)
+		}
+		return code(out) == want
+	})
+}
+
 // caches makes sure that the next answer about a good key costs no look-up.
 func (g *gateway) caches(keys ...string) {
 	g.t.Helper()
