@@ -154,9 +154,11 @@ func (a *api) exportEvents(ctx context.Context, in *exportEventsInput) (*huma.St
 	}}, nil
 }
 
-type verifyOutput struct{ Body chainView }
+type verifyOutput struct{ Body ChainView }
 
-type chainView struct {
+// ChainView is what a verification of the audit log found, as the API answers it
+// and the command line prints it.
+type ChainView struct {
 	Status     string          `json:"status" enum:"whole,broken,incomplete" doc:"incomplete: the time was over; what was read until then is right."`
 	Rows       int64           `json:"rows" doc:"How many rows were read and are right." example:"1042"`
 	Head       *headView       `json:"head,omitempty" doc:"The last of them."`
@@ -188,21 +190,27 @@ func (a *api) verifyEvents(ctx context.Context, _ *struct{}) (*verifyOutput, err
 	if err != nil && ctx.Err() == nil {
 		return nil, err
 	}
-	v := chainView{Status: "whole", Rows: report.Rows}
-	if report.Head.Number > 0 {
-		v.Head = &headView{Number: report.Head.Number, Hash: hex.EncodeToString(report.Head.MAC)}
+	v := ViewChain(report)
+	if err != nil {
+		v.Status = "incomplete"
 	}
-	if c := report.Checkpoint; c != nil {
+	return &verifyOutput{Body: v}, nil
+}
+
+// ViewChain shows what a verification found.
+func ViewChain(r journal.Report) ChainView {
+	v := ChainView{Status: "whole", Rows: r.Rows}
+	if r.Head.Number > 0 {
+		v.Head = &headView{Number: r.Head.Number, Hash: hex.EncodeToString(r.Head.MAC)}
+	}
+	if c := r.Checkpoint; c != nil {
 		v.Checkpoint = &checkpointView{
 			Number: c.Number, Hash: hex.EncodeToString(c.MAC), At: c.At.UTC(),
 			Actor: actorView{Kind: string(c.Actor.Kind), ID: orNull(c.Actor.ID), Name: orNull(c.Actor.Name)},
 		}
 	}
-	switch {
-	case err != nil:
-		v.Status = "incomplete"
-	case report.Broken != 0:
-		v.Status, v.Broken = "broken", &brokenView{Number: report.Broken, Why: report.Why}
+	if r.Broken != 0 {
+		v.Status, v.Broken = "broken", &brokenView{Number: r.Broken, Why: r.Why}
 	}
-	return &verifyOutput{Body: v}, nil
+	return v
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/api"
 	"github.com/latchkey/latchkey/controlplane/internal/app"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 )
@@ -35,53 +34,6 @@ func (h *seenHead) UnmarshalText(b []byte) error {
 	return err
 }
 
-// The shapes of the admin API.
-type (
-	chainView struct {
-		Status     string          `json:"status"` // whole or broken
-		Rows       int64           `json:"rows"`
-		Head       *headView       `json:"head,omitempty"`
-		Checkpoint *checkpointView `json:"checkpoint,omitempty"`
-		Broken     *brokenView     `json:"broken,omitempty"`
-	}
-	headView struct {
-		Number int64  `json:"number"`
-		Hash   string `json:"hash"`
-	}
-	checkpointView struct {
-		Number int64     `json:"number"`
-		Hash   string    `json:"hash"`
-		At     time.Time `json:"at"`
-		Actor  actorView `json:"actor"`
-	}
-	actorView struct {
-		Kind access.ActorKind `json:"kind"`
-		ID   *string          `json:"id"`
-		Name *string          `json:"name"`
-	}
-	brokenView struct {
-		Number int64  `json:"number"`
-		Why    string `json:"why"`
-	}
-)
-
-func viewChain(r journal.Report) chainView {
-	v := chainView{Status: "whole", Rows: r.Rows}
-	if r.Head.Number > 0 {
-		v.Head = &headView{Number: r.Head.Number, Hash: hex.EncodeToString(r.Head.MAC)}
-	}
-	if c := r.Checkpoint; c != nil {
-		v.Checkpoint = &checkpointView{
-			Number: c.Number, Hash: hex.EncodeToString(c.MAC), At: c.At.UTC(),
-			Actor: actorView{Kind: c.Actor.Kind, ID: orNull(c.Actor.ID), Name: orNull(c.Actor.Name)},
-		}
-	}
-	if r.Broken != 0 {
-		v.Status, v.Broken = "broken", &brokenView{Number: r.Broken, Why: r.Why}
-	}
-	return v
-}
-
 // Run verifies the whole log, however long that takes.
 func (c *verifyAuditCmd) Run(ctx context.Context, s *session) error {
 	return s.withCore(ctx, func(core *app.Core) error {
@@ -89,7 +41,7 @@ func (c *verifyAuditCmd) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		if err := s.print(viewChain(report), func(w io.Writer) { writeReport(w, report) }); err != nil {
+		if err := s.print(api.ViewChain(report), func(w io.Writer) { writeReport(w, report) }); err != nil {
 			return err
 		}
 		if report.Broken != 0 {
@@ -171,11 +123,4 @@ func (c *pruneAuditCmd) Run(ctx context.Context, s *session) error {
 			_, _ = fmt.Fprintf(w, "Removed %d rows, up to number %d.\n", p.Rows, p.Through)
 		})
 	})
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
