@@ -57,7 +57,7 @@ var otherRooms = map[string][]string{
 	"docs":     {"web", "fault"},
 	"caller":   {"web", "domains"},
 	"api":      {"web", "caller", "domains"},
-	"doors":    {"web", "domains"},
+	"doors":    {"web", "caller", "domains"},
 	"edgeapi":  {"web", "caller", "domains"},
 	"postgres": {"domains", "migrations"},
 	"valkey":   {"domains"},

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/caller"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -28,16 +29,13 @@ func (a *auth) onBehalf(w http.ResponseWriter, r *http.Request) (bool, *web.Prob
 	if !ok || parsed.Kind != apikey.KindManagement {
 		return false, badCaller(w, "The credential in the Authorization header is not a management key.")
 	}
-	verdict := a.judge.Validate(r.Context(), &apikey.Request{
-		Fingerprint: parsed.Fingerprint, Kind: apikey.KindManagement,
-		IP: web.ClientAddr(r), Method: r.Method, Path: r.URL.EscapedPath(),
-	})
+	verdict := caller.Gate{Judge: a.judge, Prefixes: a.prefixes}.Verdict(r, parsed)
 	if verdict.Code != apikey.Valid {
 		return false, refusedCaller(w, &verdict)
 	}
-	caller := access.CallerOf(&verdict.Record)
-	web.LineOf(r.Context()).Caller = string(caller.Actor.Kind) + ":" + caller.Actor.ID
-	if err := caller.Require(access.OnBehalf); err != nil {
+	who := access.CallerOf(&verdict.Record)
+	web.LineOf(r.Context()).Caller = string(who.Actor.Kind) + ":" + who.Actor.ID
+	if err := who.Require(access.OnBehalf); err != nil {
 		w.Header().Set("Www-Authenticate", web.Challenge+`, error="insufficient_scope", scope="`+string(access.OnBehalf)+`"`)
 		return false, web.ProblemOf(err)
 	}
