@@ -13,6 +13,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"reflect"
 	"strings"
@@ -79,9 +80,15 @@ type api struct {
 	crossOrigin *http.CrossOriginProtection
 }
 
-// installProblems makes huma answer with our problems. Its hook is a variable of
-// its package, so it is set once for the process.
-var installProblems = sync.OnceFunc(func() { huma.NewErrorWithContext = problemOf })
+// installProblems makes huma answer with our problems, and describe them in the
+// document. Its hooks are variables of its package, so they are set once for the
+// process.
+var installProblems = sync.OnceFunc(func() {
+	huma.NewErrorWithContext = problemOf
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return problemOf(nil, status, message, errs...)
+	}
+})
 
 // New registers every operation on the mux and returns the API, for others to
 // add to its document.
@@ -99,6 +106,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerSubscriptions()
 	a.registerGateways()
 	a.registerAudit()
+	withNull(a.huma.OpenAPI().Components.Schemas.Map())
 	mux.HandleFunc("GET /openapi.json", serveDocument(a.huma, "application/vnd.oai.openapi+json", (*huma.OpenAPI).MarshalJSON))
 	mux.HandleFunc("GET /openapi.yaml", serveDocument(a.huma, "application/vnd.oai.openapi", (*huma.OpenAPI).YAML))
 	return a.huma
@@ -147,6 +155,8 @@ func document(c Config) huma.Config {
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.RejectUnknownQueryParameters = true
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	// Whatever is JSON of no shape of ours is an object: metadata, and what changed.
+	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[json.RawMessage](), reflect.TypeFor[map[string]any]())
 	config.Info.Description = description
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	if c.PublicURL != "" {

@@ -17,6 +17,8 @@ const (
 	authPath  = "/auth/v1/"
 	setupPath = authPath + "setup"
 	tagSignIn = "Sign-in"
+
+	examplePassword = "correct horse battery staple"
 )
 
 type cookieOutput struct {
@@ -65,9 +67,14 @@ func (a *api) registerAuth() {
 		append(withBody, http.StatusConflict)...))
 	setup.Security = []map[string][]string{{SecurityScheme: {}}}
 	huma.Register(a.huma, setup, a.setup)
-	huma.Register(a.huma, open(http.MethodPost, authPath+"login/local", "login-local", "Sign in with a password",
+	login := open(http.MethodPost, authPath+"login/local", "login-local", "Sign in with a password",
 		"Begins a session, in a cookie. An unknown user and a wrong password have the same answer. Attempts are counted by account and network: past ten, 429 says in Retry-After when the next is looked at.",
-		append(withBody, http.StatusTooManyRequests)...), a.login)
+		append(withBody, http.StatusTooManyRequests)...)
+	login.RequestBody = exampleBodies(map[string]any{
+		"username": map[string]any{"username": "ada", "password": examplePassword},
+		"email":    map[string]any{"email": "ada@example.com", "password": examplePassword},
+	})
+	huma.Register(a.huma, login, a.login)
 	huma.Register(a.huma, open(http.MethodPost, authPath+"logout", "logout", "Sign out",
 		"Ends the session of the cookie, and removes the cookie; also where the session was over already.", http.StatusForbidden),
 		func(ctx context.Context, _ *struct{}) (*cookieOutput, error) {

@@ -29,7 +29,7 @@ type keyConditions struct {
 
 type actOnKeysInput struct {
 	Body struct {
-		Action     string        `json:"action" enum:"revoke,disable,enable,tag"`
+		Action     string        `json:"action" enum:"revoke,disable,enable,tag" example:"disable"`
 		Filter     keyConditions `json:"filter" doc:"At least one condition; as in the list, they add up."`
 		DryRun     bool          `json:"dry_run,omitempty" doc:"true: only count."`
 		Reason     string        `json:"reason,omitempty" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified" doc:"Of a revocation."`

@@ -67,6 +67,10 @@ func (a *api) registerIssue() {
 	issue.Description += " The answer is the only place where the secret ever is. A management key may carry only scopes that its issuer holds." +
 		" While there is neither an owner nor a management key, the set-up token opens this for `\"kind\": \"management\"`." +
 		" 409 `MAX_KEYS_EXCEEDED` where the owner has as many live keys as allowed."
+	issue.RequestBody = exampleBodies(map[string]any{
+		"api":        map[string]any{"name": "ci", "plan": "pro", "scopes": []string{"reports:read"}, "tags": []string{"team/billing"}, "expires_in_days": 90},
+		"management": map[string]any{"name": "terraform", "kind": "management", "scopes": []access.Scope{access.KeysRead, access.KeysWrite}},
+	})
 	issue.Responses = a.alsoOK("The key that was there already, without its secret.", reflect.TypeFor[IssuedView]())
 	huma.Register(a.huma, issue, func(ctx context.Context, in *issueKeyInput) (*issuedOutput, error) {
 		n, err := in.Body.domain()

@@ -112,8 +112,8 @@ type patchKeyInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Name         nullable[string]          `json:"name,omitempty"`
-		Scopes       nullable[[]string]        `json:"scopes,omitempty"`
+		Name         nullable[string]          `json:"name,omitempty" example:"ci-main"`
+		Scopes       nullable[[]string]        `json:"scopes,omitempty" example:"[\"reports:read\"]"`
 		Tags         nullable[[]string]        `json:"tags,omitempty"`
 		Metadata     nullable[json.RawMessage] `json:"metadata,omitempty"`
 		AllowCIDRs   nullable[[]string]        `json:"allow_cidrs,omitempty"`

@@ -2,6 +2,7 @@ package api
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,4 +17,15 @@ func (nullable[T]) Schema(r huma.Registry) *huma.Schema {
 	s := *r.Schema(reflect.TypeFor[T](), true, "")
 	s.Nullable = true
 	return &s
+}
+
+// withNull adds null to the values of every enum that may be null: huma says so
+// in the type alone, and by JSON Schema an enum is all that there is.
+func withNull(schemas map[string]*huma.Schema) {
+	for _, s := range schemas {
+		if s.Nullable && len(s.Enum) > 0 {
+			s.Enum = append(slices.Clip(s.Enum), nil)
+		}
+		withNull(s.Properties)
+	}
 }

@@ -50,6 +50,16 @@ func creating(op huma.Operation) huma.Operation {
 	return op
 }
 
+// exampleBodies are whole bodies as examples, by name, for where those of the
+// members would not do together or do not show enough. huma adds the schema.
+func exampleBodies(examples map[string]any) *huma.RequestBody {
+	media := &huma.MediaType{Examples: map[string]*huma.Example{}}
+	for name, value := range examples {
+		media.Examples[name] = &huma.Example{Value: value}
+	}
+	return &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": media}}
+}
+
 // caller is who calls, with what the journal keeps of the request.
 func caller(ctx context.Context) access.Caller { return web.CallerOf(ctx) }
 

@@ -61,7 +61,7 @@ type patchPlanInput struct {
 	IfMatch string `header:"If-Match"`
 	Body    struct {
 		Slug     nullable[string]   `json:"slug,omitempty"`
-		Name     nullable[string]   `json:"name,omitempty"`
+		Name     nullable[string]   `json:"name,omitempty" example:"Professional"`
 		Scopes   nullable[[]string] `json:"scopes,omitempty"`
 		Public   nullable[bool]     `json:"public,omitempty"`
 		Archived nullable[bool]     `json:"archived,omitempty" doc:"true: no new subscriptions; those there are go on."`

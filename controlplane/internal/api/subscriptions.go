@@ -60,7 +60,7 @@ type patchSubscriptionInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Status      string               `json:"status,omitempty" enum:"active,trialing,paused,canceled,ended"`
+		Status      string               `json:"status,omitempty" example:"paused" enum:"active,trialing,paused,canceled,ended"`
 		TrialEndsAt nullable[*time.Time] `json:"trial_ends_at,omitempty"`
 		PeriodEnd   nullable[*time.Time] `json:"period_end,omitempty"`
 	}

@@ -75,7 +75,7 @@ type patchUserInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Name       nullable[string]          `json:"name,omitempty"`
+		Name       nullable[string]          `json:"name,omitempty" example:"Ada King"`
 		Username   nullable[string]          `json:"username,omitempty"`
 		Email      nullable[string]          `json:"email,omitempty"`
 		ExternalID nullable[string]          `json:"external_id,omitempty"`
