@@ -73,29 +73,42 @@ func AppendEvent(b []byte, name string, id int64, data any) ([]byte, error) {
 	return append(b, "\n\n"...), nil
 }
 
+// AppendSequence appends the field that numbers the events of one stream, from 1
+// on. It stands before an event, so that the event itself can be encoded once
+// for every stream.
+func AppendSequence(b []byte, n int64) []byte {
+	return append(strconv.AppendInt(append(b, "seq: "...), n, 10), '\n')
+}
+
 // ErrEvent is returned for a stream that is not of events as AppendEvent writes
 // them.
 var ErrEvent = errors.New("wire: not an event")
 
 // EventReader reads the events of one stream. It is not safe for concurrent use.
-type EventReader struct{ lines *bufio.Scanner }
+type EventReader struct {
+	lines *bufio.Scanner
+	read  int64 // events
+}
 
 // NewEventReader reads from r; it holds at most MaxEvent bytes of it.
 func NewEventReader(r io.Reader) *EventReader {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4<<10), MaxEvent)
-	return &EventReader{lines}
+	return &EventReader{lines: lines}
 }
 
 // Next returns the next event; its data is good until the next call. Comments
-// and fields that are not known are skipped. At the end of the stream the error
-// is io.EOF, also in the middle of an event, which then did not happen.
+// and fields that are not known are skipped, and so is what is no event at all:
+// that one was lost shows in the number of the next, which is then an error. At
+// the end of the stream the error is io.EOF, also in the middle of an event,
+// which then did not happen.
 func (r *EventReader) Next() (e Event, err error) {
 	size := 0
 	for r.lines.Scan() {
 		line := r.lines.Bytes()
 		if len(line) == 0 {
 			if e.Name != "" || e.Data != nil {
+				r.read++
 				return e, nil
 			}
 			size = 0 // a comment's end
@@ -117,6 +130,10 @@ func (r *EventReader) Next() (e Event, err error) {
 		case "id":
 			if e.ID, err = strconv.ParseInt(string(value), 10, 64); err != nil || e.ID < 1 {
 				return Event{}, fmt.Errorf("%w: an id that is no number", ErrEvent)
+			}
+		case "seq":
+			if n, err := strconv.ParseInt(string(value), 10, 64); err != nil || n != r.read+1 {
+				return Event{}, fmt.Errorf("%w: number %.20q of the stream after %d", ErrEvent, value, r.read)
 			}
 		}
 	}

@@ -185,14 +185,15 @@ func TestEventsComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	change := wire.Change{IDs: []string{"key_1", "a\nb"}, Kind: wire.Forget, Ack: true}
 	head := wire.Head{Number: 7, Epoch: "e", Prefixes: []string{"lk"}}
-	b := []byte(wire.Keepalive)
+	b, number := []byte(wire.Keepalive), int64(0)
 	for _, e := range []struct {
 		name string
 		id   int64
 		data any
 	}{{wire.EventReset, 0, head}, {wire.EventChange, 7, change}, {"of tomorrow", 0, "?"}, {wire.EventHead, 0, head}} {
 		var err error
-		if b, err = wire.AppendEvent(b, e.name, e.id, e.data); err != nil {
+		number++
+		if b, err = wire.AppendEvent(wire.AppendSequence(b, number), e.name, e.id, e.data); err != nil {
 			t.Fatal(err)
 		}
 		b = append(b, wire.Keepalive...)
@@ -229,6 +230,9 @@ func TestWhatIsNoEvent(t *testing.T) {
 	for name, text := range map[string]string{
 		"an id that is no number": "event: change\nid: x\ndata: {}\n\n",
 		"an id of nothing":        "event: change\nid: 0\ndata: {}\n\n",
+		"a number that is none":   "seq: x\nevent: change\ndata: {}\n\n",
+		"not the first":           "seq: 2\nevent: change\ndata: {}\n\n",
+		"noise for the first":     "\xff{\n\nseq: 2\nevent: head\ndata: {}\n\n",
 		"data in two lines":       "event: change\ndata: {\ndata: }\n\n",
 		"an endless line":         "data: " + strings.Repeat("x", wire.MaxEvent),
 		"an endless event":        "event: x\n" + strings.Repeat(strings.Repeat("y", 1000)+"\n", wire.MaxEvent/1000+1),

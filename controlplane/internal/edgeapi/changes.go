@@ -72,6 +72,7 @@ type stream struct {
 	control *http.ResponseController
 	request *http.Request
 	token   apikey.Token
+	events  int64 // that were written
 }
 
 // run writes what the hub has until the stream ends.
@@ -88,7 +89,7 @@ func (s *stream) run(behind bool, place wire.Position, life time.Duration) end {
 	defer silence.Stop()
 	for {
 		n := s.Hub.next(s.listener)
-		if b := n.events(); len(b) > 0 {
+		if b := s.encode(&n); len(b) > 0 {
 			if why := s.write(b); why != "" {
 				return why
 			}
@@ -179,7 +180,7 @@ func (s *stream) catchUp(place wire.Position) end {
 			n.changes = append(n.changes, told{c.Number, encodeChange(c)})
 			s.at = c.Number
 		}
-		if b := n.events(); len(b) > 0 {
+		if b := s.encode(&n); len(b) > 0 {
 			if why := s.write(b); why != "" {
 				return why
 			}
@@ -204,16 +205,22 @@ func (s *stream) readLog(ctx context.Context) (journal.Page, error) {
 	return s.Log.ChangesAfter(ctx, s.at)
 }
 
-// events are the bytes of news.
-func (n *news) events() (b []byte) {
+// encode returns the bytes of news, its events numbered on: a gateway finds out
+// when one was lost on the way.
+func (s *stream) encode(n *news) (b []byte) {
+	add := func(event []byte) {
+		s.events++
+		b = append(wire.AppendSequence(b, s.events), event...)
+	}
 	if n.reset {
-		return encodeHead(wire.EventReset, n.head)
+		add(encodeHead(wire.EventReset, n.head))
+		return b
 	}
 	for _, c := range n.changes {
-		b = append(b, c.event...)
+		add(c.event)
 	}
 	if n.head != nil {
-		b = append(b, encodeHead(wire.EventHead, n.head)...)
+		add(encodeHead(wire.EventHead, n.head))
 	}
 	return b
 }
