@@ -116,13 +116,14 @@ func (w *worker) call(ctx context.Context, p *phase, m *kpp.RpcCall) (*kpp.RpcRe
 	if err != nil {
 		return nil, err
 	}
+	stop := func() bool { return true }
 	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { l.SetDeadline(time.Unix(1, 0)) })()
+		stop = context.AfterFunc(ctx, func() { l.SetDeadline(time.Unix(1, 0)) })
 	}
 	ret, err := w.exchange(l, p, m)
-	if err != nil {
+	if whole := stop(); err != nil || !whole { // a deadline that was cut must not come back from the pool
 		l.Close()
-		return nil, err
+		return ret, err
 	}
 	w.keep(l)
 	return ret, nil
