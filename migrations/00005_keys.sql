@@ -40,16 +40,16 @@ ALTER TABLE keys
 -- One index an order for each of what lists are narrowed by first: nothing,
 -- status (and environment), owner and plan, with and without status. A page is
 -- then read from as many places of an index as there are statuses, merged, and
--- no row is read in vain. The order of creation is that of the ids.
+-- no row is read in vain.
 CREATE INDEX keys_name_idx ON keys (name, id) WHERE deleted_at IS NULL;
 CREATE INDEX keys_expires_at_idx ON keys (COALESCE(expires_at, 'infinity'), id) WHERE deleted_at IS NULL;
-CREATE INDEX keys_status_id_idx ON keys (status, environment, id);
+CREATE INDEX keys_status_created_at_idx ON keys (status, environment, created_at, id);
 CREATE INDEX keys_status_name_idx ON keys (status, environment, name, id);
 CREATE INDEX keys_status_expires_at_idx ON keys (status, environment, COALESCE(expires_at, 'infinity'), id);
-CREATE INDEX keys_owner_id_status_id_idx ON keys (owner_id, status, id);
+CREATE INDEX keys_owner_id_status_created_at_idx ON keys (owner_id, status, created_at, id);
 CREATE INDEX keys_owner_id_status_name_idx ON keys (owner_id, status, name, id);
 CREATE INDEX keys_owner_id_status_expires_at_idx ON keys (owner_id, status, COALESCE(expires_at, 'infinity'), id);
-CREATE INDEX keys_plan_id_status_id_idx ON keys (plan_id, status, id) WHERE plan_id IS NOT NULL;
+CREATE INDEX keys_plan_id_status_created_at_idx ON keys (plan_id, status, created_at, id) WHERE plan_id IS NOT NULL;
 CREATE INDEX keys_plan_id_status_name_idx ON keys (plan_id, status, name, id) WHERE plan_id IS NOT NULL;
 CREATE INDEX keys_plan_id_status_expires_at_idx ON keys (plan_id, status, COALESCE(expires_at, 'infinity'), id) WHERE plan_id IS NOT NULL;
 DROP INDEX keys_owner_id_idx;
@@ -79,8 +79,8 @@ CREATE INDEX idempotency_created_at_idx ON idempotency (created_at);
 -- +goose Down
 
 DROP TABLE idempotency;
-DROP INDEX keys_name_idx, keys_expires_at_idx, keys_status_id_idx, keys_status_name_idx, keys_status_expires_at_idx,
-    keys_owner_id_status_id_idx, keys_owner_id_status_name_idx, keys_owner_id_status_expires_at_idx,
+DROP INDEX keys_name_idx, keys_expires_at_idx, keys_status_created_at_idx, keys_status_name_idx, keys_status_expires_at_idx,
+    keys_owner_id_status_created_at_idx, keys_owner_id_status_name_idx, keys_owner_id_status_expires_at_idx,
     keys_status_until_idx, keys_deleted_at_idx, keys_label_idx, keys_start_idx, keys_tags_idx, keys_scopes_idx, keys_text_idx;
 CREATE INDEX keys_owner_id_idx ON keys (owner_id, id);
 CREATE INDEX keys_management_idx ON keys (id) WHERE kind = 'management';

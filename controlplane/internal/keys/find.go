@@ -73,7 +73,7 @@ func (s *Service) All(ctx context.Context, caller access.Caller, f Filter) iter.
 
 // From moves the filter behind a key.
 func (f *Filter) From(last *Key) {
-	f.After, f.AfterName, f.AfterExpires = last.ID, last.Name, last.ExpiresAt
+	f.After, f.AfterCreated, f.AfterName, f.AfterExpires = last.ID, last.CreatedAt, last.Name, last.ExpiresAt
 }
 
 // resolve checks a filter and completes it. It reports false where no key can

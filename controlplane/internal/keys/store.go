@@ -50,9 +50,10 @@ type Filter struct {
 
 	SortBy    SortBy // ByCreation where empty
 	Ascending bool
-	// After is the last key of the page before. Where the order is not that of
-	// creation, its name or expiry stands here too.
+	// After is the last key of the page before, with its time and, where the
+	// order is by them, its name or expiry: see From.
 	After        id.Key
+	AfterCreated time.Time
 	AfterName    string
 	AfterExpires *time.Time
 	Limit        int // at most MaxBatch

@@ -93,6 +93,11 @@ func limits(c *pgx.ConnConfig) {
 			c.RuntimeParams[name] = fmt.Sprint(d.Milliseconds())
 		}
 	}
+	if c.RuntimeParams["random_page_cost"] == "" {
+		// The server's default is that of a spinning disk: it would rather walk
+		// through half a table than fetch some hundred rows by an index.
+		c.RuntimeParams["random_page_cost"] = "1.1"
+	}
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "latchkey"
 	}

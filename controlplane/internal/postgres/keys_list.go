@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,27 +43,35 @@ const (
 // contains, is the server's choice.
 func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
 	var rows []*keyRow
-	q := s.db.bun.NewSelect().Model(&rows)
-	if err := listQuery(q, &f).Scan(ctx); err != nil {
+	if err := listQuery(s.db.bun, &f).Model(&rows).Scan(ctx); err != nil {
 		return nil, translate(err)
 	}
 	return domainsOf(rows), nil
 }
 
-func listQuery(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
+func listQuery(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
+	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
 	led := !f.OwnerID.IsZero() || !f.PlanID.IsZero()
-	contains := f.Search != "" || f.Tag != "" || f.Scope != ""
-	if contains || !led && f.Status == "" && environments(f) == nil {
-		return plainly(q, f)
+	q := db.NewSelect()
+	switch {
+	case f.Search != "" || f.Tag != "" || f.Scope != "":
+		found := plainly(part(db, bun.Ident("keys")), f).Limit(int64(f.Limit * wary))
+		// What is materialised is planned by itself, read in its order, and only
+		// as far as the page reaches.
+		return q.ModelTableExpr("(WITH found AS MATERIALIZED (?) SELECT * FROM found) AS k", found).Limit(int64(f.Limit))
+	case led || f.Status != "" || environments(f) != nil:
+		// The order stands in the parts and around them: only then does the
+		// server know that it has nothing to sort. What is computed is a column
+		// for that.
+		q.ModelTableExpr("(?) AS k", bun.Safe(strings.Join(ranges(db, f, led), " UNION ALL ")))
+		return sorted(q, f, []string{orderOfTimes, "k.ends"})
 	}
-	text, args := ranges(f, led)
-	q.ModelTableExpr("("+text+") AS k", args...)
-	return ordered(narrowed(q, f), f)
+	return plainly(q, f)
 }
 
 // plainly is the list over the table itself, so that its rows can be locked.
 func plainly(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
-	return ordered(narrowed(withStatus(q.Where("k.deleted_at IS NULL"), f), f), f)
+	return page(narrowed(withStatus(q.Where("k.deleted_at IS NULL"), f), f), f, orderOfIDs)
 }
 
 func withStatus(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
@@ -73,36 +82,47 @@ func withStatus(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 		string(f.Status), f.At, f.At, f.At, f.At, f.At, string(f.Status))
 }
 
-// ranges are the parts of the table that a list is merged from.
-func ranges(f *keys.Filter, led bool) (string, []any) {
+// wary is by how much more rows the server is told to find than are taken of
+// what contains something. It goes through the table in the order of the list
+// only where it believes that this many are soon found, for if they all stand
+// at the end it was the wrong way; else it sorts what an index knows of.
+const wary = 4
+
+// part selects whole rows, with what they may be sorted by.
+func part(db *bun.DB, table any) *bun.SelectQuery {
+	return db.NewSelect().TableExpr("? AS k", table).ColumnExpr("k.*, " + expirySQL + " AS ends")
+}
+
+// ranges are the parts of the table that a list is merged from, each narrowed
+// and in order by itself.
+func ranges(db *bun.DB, f *keys.Filter, led bool) (parts []string) {
+	add := func(table any, condition string, args ...any) {
+		parts = append(parts, "("+page(narrowed(part(db, table).Where(condition, args...), f), f, orderOfTimes).String()+")")
+	}
 	statuses, places := keys.Statuses, environments(f)
 	if f.Status != "" {
 		statuses = []keys.Status{f.Status}
+		// OFFSET 0: the few are found first, whatever else there is to know of them.
+		due := bun.SafeQuery("(SELECT * FROM keys k WHERE "+stampIsDue+" OFFSET 0)", f.At)
+		add(due, statusSQL+" = ?", f.At, f.At, f.At, f.At, string(f.Status))
 	}
-	if led {
-		places = nil // the index of an owner or a plan does not have it
-	} else if places == nil {
+	if places == nil {
 		places = []string{"live", "test", ""}
 	}
-	var parts []string
-	var args []any
 	for _, status := range statuses {
-		part, values := "SELECT * FROM keys k WHERE k.status = ?", []any{string(status)}
+		stamped, args := "k.status = ?", []any{string(status)}
 		if f.Status != "" {
-			part, values = part+" AND "+stampHolds, append(values, f.At)
+			stamped, args = stamped+" AND "+stampHolds, append(args, f.At)
 		}
-		if places == nil {
-			parts, args = append(parts, part), append(args, values...)
+		if led { // the indexes of owners and plans do not have the environment
+			add(bun.Ident("keys"), stamped, args...)
+			continue
 		}
 		for _, place := range places {
-			parts, args = append(parts, part+" AND k.environment = ?"), append(append(args, values...), place)
+			add(bun.Ident("keys"), stamped+" AND k.environment = ?", append(slices.Clone(args), place)...)
 		}
 	}
-	if f.Status != "" {
-		parts = append(parts, "SELECT * FROM keys k WHERE "+stampIsDue+" AND "+statusSQL+" = ?")
-		args = append(args, f.At, f.At, f.At, f.At, string(f.Status))
-	}
-	return strings.Join(parts, " UNION ALL "), args
+	return parts
 }
 
 // environments are those that a filter leaves, "" being that of management
@@ -139,7 +159,7 @@ func narrowed(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 		q.Where("k.scopes && ?::text[]", pgdialect.Array(covering(f.Scope)))
 	}
 	if f.ExpiresBefore != nil {
-		q.Where("COALESCE(k.expires_at, 'infinity') < ?", *f.ExpiresBefore)
+		q.Where(expirySQL+" < ?", *f.ExpiresBefore)
 	}
 	if f.Search != "" {
 		q.Where(`(k.name || E'\n' || k.start || E'\n' || k.last4) ILIKE ?`, "%"+escapeLike.Replace(f.Search)+"%")
@@ -161,31 +181,55 @@ func covering(scope string) []string {
 	return all
 }
 
-// ordered adds order, place and size. The id makes every place unique.
-func ordered(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
-	by, after := "", any(nil)
-	switch f.SortBy {
-	case keys.ByName:
-		by, after = "k.name", f.AfterName
-	case keys.ByExpiry:
-		by, after = "COALESCE(k.expires_at, 'infinity')", expiryOf(f.AfterExpires)
-	}
-	direction, beyond := "DESC", "<"
+// expirySQL is expires_at as lists are in the order of it: never comes last.
+const expirySQL = "COALESCE(k.expires_at, 'infinity')"
+
+// The order of creation is that of the ids, to the millisecond, and an index of
+// the whole table is in the order of them. Ranges are by time: else the server
+// would rather walk the whole table, which is in that order on the disk too, and
+// look for the few that belong to the list.
+const (
+	orderOfIDs   = "k.id"
+	orderOfTimes = "k.created_at"
+)
+
+// page adds order and place, the id making every place unique, and size.
+func page(q *bun.SelectQuery, f *keys.Filter, creation string) *bun.SelectQuery {
+	beyond := "<"
 	if f.Ascending {
-		direction, beyond = "ASC", ">"
+		beyond = ">"
 	}
-	if by != "" {
-		q.OrderExpr(by + " " + direction)
-	}
-	q.OrderExpr("k.id " + direction).Limit(int64(min(max(f.Limit, 1), keys.MaxBatch)))
 	switch {
 	case f.After.IsZero():
-	case by == "":
-		q.Where("k.id "+beyond+" ?", f.After)
+	case f.SortBy == keys.ByName:
+		q.Where("(k.name, k.id) "+beyond+" (?, ?)", f.AfterName, f.After)
+	case f.SortBy == keys.ByExpiry:
+		q.Where("("+expirySQL+", k.id) "+beyond+" (?, ?)", expiryOf(f.AfterExpires), f.After)
+	case creation == orderOfTimes:
+		q.Where("(k.created_at, k.id) "+beyond+" (?, ?)", f.AfterCreated, f.After)
 	default:
-		q.Where("("+by+", k.id) "+beyond+" (?, ?)", after, f.After)
+		q.Where("k.id "+beyond+" ?", f.After)
 	}
-	return q
+	return sorted(q, f, []string{creation, expirySQL})
+}
+
+// sorted adds order and size. names are those of creation and expiry here.
+func sorted(q *bun.SelectQuery, f *keys.Filter, names []string) *bun.SelectQuery {
+	direction := "DESC"
+	if f.Ascending {
+		direction = "ASC"
+	}
+	switch f.SortBy {
+	case keys.ByName:
+		q.OrderExpr("k.name " + direction)
+	case keys.ByExpiry:
+		q.OrderExpr(names[1] + " " + direction)
+	case keys.ByCreation:
+		if names[0] == orderOfTimes {
+			q.OrderExpr(orderOfTimes + " " + direction)
+		}
+	}
+	return q.OrderExpr("k.id " + direction).Limit(int64(min(max(f.Limit, 1), keys.MaxBatch)))
 }
 
 // expiryOf is a time as the order has it: never comes last.

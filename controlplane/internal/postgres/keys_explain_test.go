@@ -1,0 +1,146 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
+	"github.com/latchkey/latchkey/controlplane/internal/plans"
+	"github.com/latchkey/latchkey/controlplane/internal/postgres/seed"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
+	"github.com/latchkey/latchkey/shared/apikey"
+)
+
+// crowdSQL makes of seeded keys what a seeder does not: an owner of a fifth of
+// all, in one piece; keys in rotation; deleted ones; rare words; many expiries;
+// and stamps that the clock has overtaken.
+const crowdSQL = `
+UPDATE keys SET owner_id = '00000000-0000-7000-8000-000000000001', subscription_id = NULL, plan_id = NULL
+WHERE id IN (SELECT id FROM keys ORDER BY id DESC LIMIT 20000);
+UPDATE keys SET retires_at = now() + interval '1 day', status = 'retiring', status_until = now() + interval '1 day'
+WHERE status = 'active' AND get_byte(digest, 0) = 1;
+UPDATE keys SET retires_at = now() - interval '1 day', status = 'retired', status_until = NULL
+WHERE status = 'active' AND get_byte(digest, 0) = 2;
+UPDATE keys SET deleted_at = now(), status = 'deleted', status_until = NULL WHERE get_byte(digest, 0) = 3;
+UPDATE keys SET expires_at = expires_at - interval '1 second' * get_byte(digest, 1) * get_byte(digest, 2) WHERE expires_at > now();
+UPDATE keys SET status_until = expires_at WHERE status = 'active' AND expires_at IS NOT NULL;
+UPDATE keys SET tags = '{rare}', scopes = '{rare:read}', name = 'needle ' || name WHERE get_byte(digest, 3) = 7 AND get_byte(digest, 4) < 128;
+UPDATE keys SET expires_at = now() - interval '1 minute', status = 'active', status_until = now() - interval '1 minute'
+WHERE id IN (SELECT id FROM keys WHERE status = 'active' ORDER BY digest LIMIT 100);`
+
+// crowded is a database with 100,000 keys.
+func crowded(t *testing.T) *house {
+	t.Helper()
+	dsn := pgtest.DSN(t)
+	h := furnish(t, dsn)
+	ctx := t.Context()
+	_, err := seed.Run(ctx, seed.Options{
+		DSN: dsn, Population: seed.Population{Users: 10_000, Keys: 100_000}, Digester: h.peppers,
+		Chain: journal.NewChain(chainKey), Caller: root(), Now: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := must[*pgx.Conn](t)(pgx.Connect(ctx, dsn))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	for _, sql := range []string{crowdSQL, "VACUUM ANALYZE keys"} {
+		if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+// node is a part of a plan as it was run.
+type node struct {
+	Rows    float64 `json:"Actual Rows"`
+	Loops   float64 `json:"Actual Loops"`
+	Removed float64 `json:"Rows Removed by Filter"`
+	Recheck float64 `json:"Rows Removed by Index Recheck"`
+	Plans   []node  `json:"Plans"`
+}
+
+// touched counts rows in every node: those it passed on and those it dropped.
+func (n node) touched() float64 {
+	sum := (n.Rows + n.Removed + n.Recheck) * n.Loops
+	for _, p := range n.Plans {
+		sum += p.touched()
+	}
+	return sum
+}
+
+// With 100,000 keys every filter alone, and the pairs that people look at, in
+// every order, touch at most twenty times the rows of the page.
+func TestListsTouchFewRows(t *testing.T) {
+	t.Parallel()
+	h := crowded(t)
+	ctx := t.Context()
+	plan := map[string]id.Plan{}
+	for _, p := range must[[]plans.Plan](t)(h.db.Plans().List(ctx, plans.Filter{Limit: 10})) {
+		plan[p.Slug] = p.ID
+	}
+	many := must[[]keys.Key](t)(h.db.Keys().List(ctx, keys.Filter{Ascending: true, SortBy: keys.ByCreation, Limit: 1}))[0]
+	api, management, now := apikey.KindAPI, apikey.KindManagement, time.Now().UTC()
+	soon, far, past := now.Add(150*24*time.Hour), now.AddDate(10, 0, 0), now.Add(-30*time.Minute)
+	cases := map[string]keys.Filter{
+		"nothing": {}, "an owner of a fifth": {OwnerID: users.DefaultID}, "an owner of many": {OwnerID: many.OwnerID},
+		"live": {Environment: apikey.Live}, "test": {Environment: apikey.Test}, "api": {Kind: &api}, "management": {Kind: &management},
+		"a frequent tag": {Tag: "team/billing"}, "a rare tag": {Tag: "rare"}, "no such tag": {Tag: "none"},
+		"a frequent scope": {Scope: "reports:read"}, "a rare scope": {Scope: "rare:read"},
+		"expired before": {ExpiresBefore: &past}, "expires soon": {ExpiresBefore: &soon}, "expires some day": {ExpiresBefore: &far},
+		"a word of all": {Search: "seeded"}, "a rare word": {Search: "needle"}, "one name": {Search: "seeded 777"}, "no such word": {Search: "haystack"},
+		"a start": {Search: many.Start}, "last four": {Search: many.Last4},
+	}
+	for slug, p := range plan {
+		cases["plan "+slug] = keys.Filter{PlanID: p}
+	}
+	for _, status := range keys.Statuses {
+		cases[string(status)] = keys.Filter{Status: status}
+		cases[string(status)+" of an owner"] = keys.Filter{Status: status, OwnerID: users.DefaultID}
+		for slug, p := range plan {
+			cases[string(status)+" of plan "+slug] = keys.Filter{Status: status, PlanID: p}
+		}
+	}
+	const page = 50
+	worst, at := 0.0, ""
+	for name, f := range cases {
+		for _, by := range []keys.SortBy{keys.ByCreation, keys.ByName, keys.ByExpiry} {
+			for _, ascending := range []bool{true, false} {
+				f.SortBy, f.Ascending, f.Limit, f.At = by, ascending, page+1, now
+				for range 2 { // the first page, and one behind it
+					text := must[[]byte](t)(h.db.ExplainKeys(ctx, f))
+					var plans []struct{ Plan node }
+					if err := json.Unmarshal(text, &plans); err != nil {
+						t.Fatal(err)
+					}
+					n := plans[0].Plan.touched()
+					limit := 20.0 * page
+					if f.ExpiresBefore != nil && by != keys.ByExpiry {
+						limit = math.Sqrt(2 * page * 100_000) // two orders at once: no index has both
+					}
+					if n > limit {
+						t.Errorf("%s by %s (ascending: %v, after %s) touches %.0f rows", name, by, ascending, f.After, n)
+					}
+					if n > worst && limit == 20*page {
+						worst, at = n, name+" by "+string(by)
+					}
+					all := must[[]keys.Key](t)(h.db.Keys().List(ctx, f))
+					if len(all) <= page {
+						break
+					}
+					f.From(&all[len(all)-1])
+				}
+				f.After = id.Key{}
+			}
+		}
+	}
+	t.Logf("at most %.0f rows for a page of %d: %s", worst, page, at)
+}
