@@ -35,7 +35,8 @@ ALTER TABLE keys
     DROP CONSTRAINT keys_subscription_id_fkey,
     ADD CONSTRAINT keys_subscription_id_fkey FOREIGN KEY (subscription_id, plan_id)
         REFERENCES subscriptions (id, plan_id) ON UPDATE CASCADE,
-    ADD CONSTRAINT keys_plan_id CHECK ((subscription_id IS NULL) = (plan_id IS NULL));
+    ADD CONSTRAINT keys_plan_id CHECK ((subscription_id IS NULL) = (plan_id IS NULL)),
+    ADD CONSTRAINT keys_deleted CHECK (deleted_at IS NULL OR revoked_at IS NOT NULL);
 
 -- One index an order for each of what lists are narrowed by first: nothing,
 -- status (and environment), owner and plan, with and without status. A page is

@@ -30,6 +30,9 @@ func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.K
 		}
 		var edited []*keyRow
 		for i, r := range rows {
+			if r.DeletedAt != nil {
+				continue // it only leads to its successor
+			}
 			k := r.domain()
 			entry, err := change(&k)
 			if err != nil {
@@ -57,21 +60,17 @@ func lockSelected(ctx context.Context, tx bun.Tx, sel keys.Selection) ([]*keyRow
 		var rows []*keyRow
 		return rows, plainly(tx.NewSelect().Model(&rows), sel.Filter).For("UPDATE").Scan(ctx)
 	}
-	rows, err := lockKeys(ctx, tx, sel.IDs)
+	var rows []*keyRow
+	err := tx.NewSelect().Model(&rows).Where("k.id IN (?)", bun.In(sel.IDs)).Where("k.deleted_at IS NULL").OrderExpr("k.id").For("UPDATE").Scan(ctx)
 	if err == nil && len(rows) < len(sel.IDs) {
 		err = notFound()
 	}
 	return rows, err
 }
 
-func lockKeys(ctx context.Context, tx bun.Tx, ids []id.Key) (rows []*keyRow, err error) {
-	err = tx.NewSelect().Model(&rows).Where("k.id IN (?)", bun.In(ids)).Where("k.deleted_at IS NULL").OrderExpr("k.id").For("UPDATE").Scan(ctx)
-	return rows, err
-}
-
-// lockSuccessors appends what the keys were rotated into, and that in turn. A
-// key is locked before its successor is read, so a rotation that is under way
-// is either seen here or finds the key changed.
+// lockSuccessors appends what the keys were rotated into, and that in turn,
+// deleted ones included. A key is locked before its successor is read, so a
+// rotation that is under way is either seen here or finds the key changed.
 func lockSuccessors(ctx context.Context, tx bun.Tx, rows []*keyRow) ([]*keyRow, error) {
 	known := map[id.Key]bool{}
 	for _, r := range rows {
@@ -89,7 +88,8 @@ func lockSuccessors(ctx context.Context, tx bun.Tx, rows []*keyRow) ([]*keyRow, 
 		if len(next) == 0 {
 			break
 		}
-		locked, err := lockKeys(ctx, tx, next)
+		var locked []*keyRow
+		err := tx.NewSelect().Model(&locked).Where("k.id IN (?)", bun.In(next)).OrderExpr("k.id").For("UPDATE").Scan(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ UPDATE keys SET retires_at = now() + interval '1 day', status = 'retiring', stat
 WHERE status = 'active' AND get_byte(digest, 0) = 1;
 UPDATE keys SET retires_at = now() - interval '1 day', status = 'retired', status_until = NULL
 WHERE status = 'active' AND get_byte(digest, 0) = 2;
-UPDATE keys SET deleted_at = now(), status = 'deleted', status_until = NULL WHERE get_byte(digest, 0) = 3;
+UPDATE keys SET deleted_at = now(), revoked_at = now(), status = 'deleted', status_until = NULL WHERE get_byte(digest, 0) = 3;
 UPDATE keys SET expires_at = expires_at - interval '1 second' * get_byte(digest, 1) * get_byte(digest, 2) WHERE expires_at > now();
 UPDATE keys SET status_until = expires_at WHERE status = 'active' AND expires_at IS NOT NULL;
 UPDATE keys SET tags = '{rare}', scopes = '{rare:read}', name = 'needle ' || name WHERE get_byte(digest, 3) = 7 AND get_byte(digest, 4) < 128;

@@ -104,7 +104,7 @@ func ranges(db *bun.DB, f *keys.Filter, led bool) (parts []string) {
 		statuses = []keys.Status{f.Status}
 		// OFFSET 0: the few are found first, whatever else there is to know of them.
 		due := bun.SafeQuery("(SELECT * FROM keys k WHERE "+stampIsDue+" OFFSET 0)", f.At)
-		add(due, statusSQL+" = ?", f.At, f.At, f.At, f.At, string(f.Status))
+		add(due, statusSQL+" = ?", f.At, f.At, f.At, string(f.Status))
 	}
 	if places == nil {
 		places = []string{"live", "test", ""}
