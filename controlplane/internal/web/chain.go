@@ -149,7 +149,7 @@ func crossOrigin(next http.Handler, o *Options) http.Handler {
 		AllowedOrigins: o.CORSOrigins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"Accept-Language", "Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "If-Match"},
-		ExposedHeaders: []string{"ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"},
+		ExposedHeaders: []string{"ETag", "Latchkey-Rotate-By", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"},
 		MaxAge:         600, // seconds
 	}).Handler(next)
 }
