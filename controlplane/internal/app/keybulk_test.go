@@ -146,6 +146,18 @@ func TestIdempotentIssue(t *testing.T) {
 	if a := send(`{"name":"x","label":"main"}`, ""); a.status != 409 || a.code() != "ALREADY_EXISTS" {
 		t.Errorf("%d %s", a.status, a.raw)
 	}
+	bulk := func() answer {
+		return r.send("POST", "/api/v1/keys/bulk-issue", `{"keys":[{"name":"a"},{"name":"ci","label":"main","idempotent":true},{"name":"b"}]}`, "Authorization", "Bearer "+admin, "Idempotency-Key", "0190-b")
+	}
+	first, second := bulk(), bulk()
+	if first.status != 201 || second.status != 200 || strings.Contains(second.raw, "secret") || strings.Count(first.raw, `"secret"`) != 2 {
+		t.Errorf("%d %s, then %d %s", first.status, first.raw, second.status, second.raw)
+	}
+	for i := range 3 {
+		if a, b := first.get("keys").([]any)[i].(m)["key"].(m)["id"], second.get("keys").([]any)[i].(m)["key"].(m)["id"]; a != b {
+			t.Errorf("key %d is %v, then %v", i, a, b)
+		}
+	}
 	execute(t, dsn, "UPDATE idempotency SET created_at = created_at - interval '25 hours'")
 	if a := send(`{"name":"other"}`, "0190-a"); a.status != 201 {
 		t.Errorf("a day later: %d %s", a.status, a.raw)

@@ -49,6 +49,11 @@ func TestRotateRevokeRestore(t *testing.T) {
 	r.call(admin, "POST", at+"/revoke", m{"reason": "key_compromise"}, 200)
 	r.call(admin, "POST", at+"/restore", nil, 409)
 	r.expect(r.auth(third.text("secret")), 401, "REVOKED")
+	// The key's own entry comes after its successors', for those who wait for it.
+	events := r.call(admin, "GET", "/api/v1/audit-events?action=key.revoke&limit=1", nil, 200).get("data").([]any)
+	if id := events[0].(m)["target"].(m)["id"]; id != old.text("key", "id") {
+		t.Errorf("the last entry is of %v", id)
+	}
 	r.call(admin, "POST", at+"/rotate", nil, 409)
 }
 

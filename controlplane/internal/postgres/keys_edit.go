@@ -22,14 +22,16 @@ func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.K
 		if err != nil {
 			return nil, err
 		}
-		n := len(rows)
+		selected = make([]keys.Key, len(rows))
 		if sel.Successors {
 			if rows, err = lockSuccessors(ctx, tx, rows); err != nil {
 				return nil, err
 			}
 		}
 		var edited []*keyRow
-		for i, r := range rows {
+		// What was selected comes last: who waits until gateways have applied the
+		// change of a key has then waited for its successors' too.
+		for i, r := range slices.Backward(rows) {
 			if r.DeletedAt != nil {
 				continue // it only leads to its successor
 			}
@@ -42,8 +44,8 @@ func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.K
 				k.Version++
 				edited, entries = append(edited, rowOfKey(k)), append(entries, *entry)
 			}
-			if i < n {
-				selected = append(selected, k)
+			if i < len(selected) {
+				selected[i] = k
 			}
 		}
 		if err := writeKeys(ctx, tx, edited); err != nil {
