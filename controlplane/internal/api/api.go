@@ -133,7 +133,7 @@ func (a *api) guardOf(pattern string) func(http.Handler) http.Handler {
 }
 
 func (m routes) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.mux.Handle(pattern, m.guard(pattern)(web.GuardJSON(http.HandlerFunc(handler))))
+	m.mux.Handle(pattern, m.guard(pattern)(web.GuardAddress(web.GuardJSON(http.HandlerFunc(handler)))))
 }
 
 func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
@@ -147,7 +147,8 @@ Everybody who signed in may use ` + "`/api/v1/me`" + `. A browser's requests wit
 
 Errors are problem details (RFC 9457). Their ` + "`code`" + ` is for programs and never changes; new codes may appear.
 Ids carry their kind as a prefix. Times are RFC 3339 in UTC. Lists are pages: follow ` + "`next_cursor`" + ` until it is null.
-In a PATCH a member that is null is cleared and one that is absent stays; ` + "`If-Match`" + ` with the ETag that was read makes it fail with 412 where somebody else was faster.`
+A member that is null counts as one that is absent, but in a PATCH.
+There a member that is null is cleared and one that is absent stays; ` + "`If-Match`" + ` with the ETag that was read makes it fail with 412 where somebody else was faster.`
 
 func document(c Config) huma.Config {
 	config := huma.DefaultConfig("Latchkey", c.Version)

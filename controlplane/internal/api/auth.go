@@ -56,12 +56,12 @@ type providerView struct {
 func open(method, path, name, summary, description string, refusals ...int) huma.Operation {
 	return huma.Operation{
 		OperationID: name, Method: method, Path: path, Tags: []string{tagSignIn}, Summary: summary, Description: description,
-		Errors: append(refusals, http.StatusInternalServerError, http.StatusServiceUnavailable),
+		Errors: append(refusals, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable),
 	}
 }
 
 func (a *api) registerAuth() {
-	withBody := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
+	withBody := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	setup := creating(open(http.MethodPost, setupPath, "setup", "Make the first owner",
 		"Needs the set-up token that `latchkey serve` prints, as the Bearer credential. Signs the new owner in. The first owner or management key closes the set-up for good.",
 		append(withBody, http.StatusConflict)...))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -88,5 +89,6 @@ func (c *keyConditions) domain() (keys.Filter, error) {
 		Status: keys.Status(c.Status), Tag: c.Tag, Scope: c.Scope, ExpiresBefore: c.ExpiresBefore, Search: c.Q,
 	}
 	f.Environment, _ = apikey.ParseEnvironment(c.Environment)
+	field.Time(&wrong, "body.filter.expires_before", c.ExpiresBefore)
 	return f, wrong.Err()
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -98,6 +99,7 @@ func (a *api) filterOf(in *KeyFilter) (keys.Filter, error) {
 	}
 	if !in.ExpiresBefore.IsZero() {
 		f.ExpiresBefore = &in.ExpiresBefore
+		field.Time(&wrong, "query.expires_before", f.ExpiresBefore)
 	}
 	f.Environment, _ = apikey.ParseEnvironment(in.Environment)
 	f.Kind = kindOf(in.Kind)

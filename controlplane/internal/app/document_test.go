@@ -53,7 +53,6 @@ type media struct {
 // schema is the part of a JSON Schema from which requests are made.
 type schema struct {
 	Ref        string             `json:"$ref"`
-	Type       any                `json:"type"` // a name, or several
 	Format     string             `json:"format"`
 	Properties map[string]*schema `json:"properties"`
 	Required   []string           `json:"required"`
@@ -114,6 +113,11 @@ func (o *operation) scope() string {
 		}
 	}
 	return ""
+}
+
+// takes reports whether a security scheme opens an operation.
+func (o *operation) takes(scheme string) bool {
+	return slices.ContainsFunc(o.Security, func(way map[string][]string) bool { _, ok := way[scheme]; return ok })
 }
 
 // body is the JSON body that an operation takes, nil for none.

@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
+	"github.com/latchkey/latchkey/shared/apikey"
 )
 
 const (
@@ -36,6 +38,16 @@ func newStage(t testing.TB, r *replica) *stage {
 	s := &stage{replica: r, document: readDocument(t), admin: r.admin(), hash: hash}
 	s.call(s.admin, "POST", "/api/v1/plans", m{"slug": "pro", "name": "Pro"}, 201)
 	return s
+}
+
+// renewAdmin makes another management key with everything.
+func (s *stage) renewAdmin() {
+	s.t.Helper()
+	issued, err := s.app.Keys.Issue(s.t.Context(), access.System(), keys.NewKey{Kind: apikey.KindManagement, Name: "admin", Scopes: []string{"*"}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.admin = issued.Secret.Reveal()
 }
 
 // actor is who sends requests: nobody, a bearer of a key, or a signed-in user.

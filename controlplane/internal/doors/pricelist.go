@@ -62,7 +62,10 @@ func (l *priceList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Content-Type"] = jsonType
 	h.Set("Cache-Control", priceListPublic)
 	h.Set("Etag", etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	// Parts of a list, and lists of a certain state alone, are nobody's wish.
+	asked := r.WithContext(r.Context())
+	asked.Header = http.Header{"If-None-Match": r.Header["If-None-Match"]}
+	http.ServeContent(w, asked, "", time.Time{}, bytes.NewReader(body))
 }
 
 // current returns the list, read within the last second. That a client leaves

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -69,6 +70,15 @@ func Text(f *fault.Fields, location, value string) {
 // Bound notes a number that is negative or past the most; nil is no bound.
 func Bound(f *fault.Fields, location string, value *int, most int) {
 	f.Check(value == nil || *value >= 0 && *value <= most, location, "0 to %d, or null", most)
+}
+
+// Time notes a time outside the years 1970 to 9999: JSON cannot write later ones
+// (RFC 3339), nor PostgreSQL read the year 0. nil is fine.
+func Time(f *fault.Fields, location string, value *time.Time) {
+	if value != nil {
+		year := value.UTC().Year()
+		f.Check(year >= 1970 && year <= 9999, location, "a time of the years 1970 to 9999")
+	}
 }
 
 // Slug notes what is not 1 to 64 of a-z, 0-9 and -, starting with a letter or digit.

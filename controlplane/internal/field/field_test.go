@@ -5,10 +5,19 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 )
+
+func at(text string) *time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		panic(err)
+	}
+	return &t
+}
 
 func TestRules(t *testing.T) {
 	t.Parallel()
@@ -24,6 +33,10 @@ func TestRules(t *testing.T) {
 		"name of blanks":        {func(f *fault.Fields) { field.Name(f, "n", "  ") }, "n"},
 		"name with a newline":   {func(f *fault.Fields) { field.Name(f, "n", "a\nb") }, "n"},
 		"name no UTF-8":         {func(f *fault.Fields) { field.Name(f, "n", "a\xff") }, "n"},
+		"no time":               {func(f *fault.Fields) { field.Time(f, "t", nil) }, ""},
+		"the last second":       {func(f *fault.Fields) { field.Time(f, "t", at("9999-12-31T23:59:59Z")) }, ""},
+		"a second in UTC":       {func(f *fault.Fields) { field.Time(f, "t", at("9999-12-31T23:59:59-01:00")) }, "t"},
+		"the year 0":            {func(f *fault.Fields) { field.Time(f, "t", at("0000-01-01T00:00:00Z")) }, "t"},
 		"slug":                  {func(f *fault.Fields) { field.Slug(f, "s", "pro-2026") }, ""},
 		"slug with capitals":    {func(f *fault.Fields) { field.Slug(f, "s", "Pro") }, "s"},
 		"slug starting with -":  {func(f *fault.Fields) { field.Slug(f, "s", "-pro") }, "s"},

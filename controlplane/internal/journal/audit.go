@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
 )
 
 // AuditStore keeps the audit chain.
@@ -65,6 +66,12 @@ func (a *Audit) Events(ctx context.Context, caller access.Caller, q Query) ([]Ev
 func (q *Query) check() error {
 	var f fault.Fields
 	f.Check(q.Action == "" || q.Action.Valid(), "query.action", "want an action, such as key.revoke, or key.* for all of a kind")
+	if !q.Since.IsZero() {
+		field.Time(&f, "query.since", &q.Since)
+	}
+	if !q.Until.IsZero() {
+		field.Time(&f, "query.until", &q.Until)
+	}
 	f.Check(q.Since.IsZero() || q.Until.IsZero() || q.Since.Before(q.Until), "query.until", "want a moment after since")
 	return f.Err()
 }

@@ -100,6 +100,8 @@ func (k *Key) check(f *fault.Fields) {
 	f.Check(k.RotateEveryDays >= 0 && k.RotateEveryDays <= MaxRotateDays, "body.rotate_every_days", "1 to %d", MaxRotateDays)
 	f.Check(k.RotateEveryDays == 0 || k.Kind == apikey.KindAPI, "body.rotate_every_days", "of API keys: a management key cannot rotate itself")
 	f.Check(k.RotateOverlapHours >= 0 && k.RotateOverlapHours <= MaxOverlapHours, "body.rotate_overlap_hours", "0 to %d", MaxOverlapHours)
+	field.Time(f, "body.not_before", k.NotBefore)
+	field.Time(f, "body.expires_at", k.ExpiresAt)
 	f.Check(k.NotBefore == nil || k.ExpiresAt == nil || k.NotBefore.Before(*k.ExpiresAt), "body.not_before", "a time before expires_at")
 	k.NotBefore, k.ExpiresAt = microseconds(k.NotBefore), microseconds(k.ExpiresAt)
 }

@@ -157,6 +157,8 @@ func (s *Subscription) target() journal.Target {
 
 func (s *Subscription) check() error {
 	var f fault.Fields
+	field.Time(&f, "body.trial_ends_at", s.TrialEndsAt)
+	field.Time(&f, "body.period_end", s.PeriodEnd)
 	f.Check(s.Status != apikey.Trialing || s.TrialEndsAt != nil, "body.trial_ends_at", "needed while the status is trialing")
 	f.Check(s.Status != apikey.Canceled || s.PeriodEnd != nil, "body.period_end", "needed when the status is canceled")
 	return f.Err()
