@@ -61,7 +61,7 @@ func TestHostileRequestsAtBothDoors(t *testing.T) {
 		}
 		if out.Allowed {
 			passed++
-			if strings.Contains(req.Path, "users") || req.Method != "GET" {
+			if strings.Contains(req.Path, "users") || req.Method != http.MethodGet {
 				t.Errorf("%s passed", name)
 			}
 		}
