@@ -39,27 +39,25 @@ const (
 // together from one range of an index for every status (and environment) that
 // it may hold: each range is in the order of the list already, so the server
 // merges them and reads no more rows than the page has, and one of each range.
-// Otherwise an index in the order of the list, or one of those over what a key
-// contains, is the server's choice.
 func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
+	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
 	var rows []*keyRow
-	if err := listQuery(s.db.bun, &f).Model(&rows).Scan(ctx); err != nil {
+	var err error
+	if contains(&f) {
+		rows, err = s.listContaining(ctx, &f)
+	} else {
+		err = listQuery(s.db.bun, &f).Model(&rows).Scan(ctx)
+	}
+	if err != nil {
 		return nil, translate(err)
 	}
 	return domainsOf(rows), nil
 }
 
 func listQuery(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
-	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
 	led := !f.OwnerID.IsZero() || !f.PlanID.IsZero()
 	q := db.NewSelect()
-	switch {
-	case f.Search != "" || f.Tag != "" || f.Scope != "":
-		found := plainly(part(db, bun.Ident("keys")), f).Limit(int64(f.Limit * wary))
-		// What is materialised is planned by itself, read in its order, and only
-		// as far as the page reaches.
-		return q.ModelTableExpr("(WITH found AS MATERIALIZED (?) SELECT * FROM found) AS k", found).Limit(int64(f.Limit))
-	case led || f.Status != "" || environments(f) != nil:
+	if led || f.Status != "" || environments(f) != nil {
 		// The order stands in the parts and around them: only then does the
 		// server know that it has nothing to sort. What is computed is a column
 		// for that.
@@ -81,12 +79,6 @@ func withStatus(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 	return q.Where("(k.status = ? AND "+stampHolds+" OR "+stampIsDue+" AND "+statusSQL+" = ?)",
 		string(f.Status), f.At, f.At, f.At, f.At, f.At, string(f.Status))
 }
-
-// wary is by how much more rows the server is told to find than are taken of
-// what contains something. It goes through the table in the order of the list
-// only where it believes that this many are soon found, for if they all stand
-// at the end it was the wrong way; else it sorts what an index knows of.
-const wary = 4
 
 // part selects whole rows, with what they may be sorted by.
 func part(db *bun.DB, table any) *bun.SelectQuery {
