@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
 )
@@ -72,7 +73,13 @@ func TestKilledWhileIssuing(t *testing.T) {
 			}
 		})
 	}
-	<-killed
+	select {
+	case <-killed:
+	case <-time.After(time.Minute):
+		mu.Lock()
+		defer mu.Unlock()
+		t.Fatalf("only %d keys were issued within a minute", len(answered))
+	}
 	server.Kill()
 	clients.Wait()
 	server.Start()
