@@ -46,7 +46,7 @@ var domains = [][]string{
 	{"subscriptions"},
 	{"keys"},
 	{"devices", "trials", "records", "bootstrap", "imports", "usage", "gateways", "identity"},
-	{"jobs"},
+	{"overview", "jobs"},
 }
 
 // otherRooms may import what their line names, "domains" being all of them, and

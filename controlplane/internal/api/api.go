@@ -28,6 +28,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/identity"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/controlplane/internal/overview"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
@@ -44,6 +45,7 @@ type Services struct {
 	Gateways      *gateways.Service
 	Identity      *identity.Service
 	Audit         *journal.Audit
+	Overview      *overview.Service
 }
 
 // Judge decides on management keys; the validator does.
@@ -106,6 +108,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerSubscriptions()
 	a.registerGateways()
 	a.registerAudit()
+	a.registerOverview()
 	withNull(a.huma.OpenAPI().Components.Schemas.Map())
 	mux.HandleFunc("GET /openapi.json", serveDocument(a.huma, "application/vnd.oai.openapi+json", (*huma.OpenAPI).MarshalJSON))
 	mux.HandleFunc("GET /openapi.yaml", serveDocument(a.huma, "application/vnd.oai.openapi", (*huma.OpenAPI).YAML))
@@ -172,6 +175,7 @@ func document(c Config) huma.Config {
 		{Name: "Plans", Description: "Tiers: what keys under them may do."},
 		{Name: "Subscriptions", Description: "Which user is on which plan."},
 		{Name: "Gateways", Description: "The processes at the edge, and how far they follow."},
+		{Name: "Overview", Description: "How much there is of everything, and where a word stands."},
 		{Name: "Audit", Description: "Who did what, to what, when and from where; chained, so that what was altered or removed is found."},
 	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{

@@ -105,14 +105,12 @@ func readDocument(t testing.TB) *document {
 	return d
 }
 
-// scope is the management scope that an operation needs, "" for none.
-func (o *operation) scope() string {
+// scopes are the management scopes of which an operation needs one.
+func (o *operation) scopes() (all []string) {
 	for _, way := range o.Security {
-		if scopes := way["managementKey"]; len(scopes) > 0 {
-			return scopes[0]
-		}
+		all = append(all, way["managementKey"]...)
 	}
-	return ""
+	return all
 }
 
 // takes reports whether a security scheme opens an operation.

@@ -3,4 +3,4 @@
 package app_test
 
 // generatedRounds is how many generated requests each operation is sent.
-const generatedRounds = 2000
+const generatedRounds = 500

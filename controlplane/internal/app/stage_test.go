@@ -219,10 +219,21 @@ func (s *stage) exemplary(o *operation, example any, by *actor) *request {
 		}
 		before = part
 	}
+	s.needed(q)
 	if also := prepare[o.ID]; also != nil {
 		also(s, q)
 	}
 	return q
+}
+
+// needed adds the query that an operation cannot be without, by its examples.
+func (d *document) needed(q *request) {
+	for _, p := range q.op.Parameters {
+		if p.In == "query" && p.Required {
+			text, _ := d.example(p.Schema)
+			q.query.Set(p.Name, fmt.Sprint(text))
+		}
+	}
 }
 
 var anID = regexp.MustCompile(`^([a-z]{2,3})_[0-9a-f]{32}$`)

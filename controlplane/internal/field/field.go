@@ -26,6 +26,8 @@ const (
 	MaxTags     = 32
 	MaxTag      = 64
 	MaxMetadata = 4096 // bytes of JSON
+	MinSearch   = 3    // characters: an index knows parts of three
+	MaxSearch   = 64
 	MaxKeys     = 1_000_000
 )
 
@@ -70,6 +72,14 @@ func Text(f *fault.Fields, location, value string) {
 // Bound notes a number that is negative or past the most; nil is no bound.
 func Bound(f *fault.Fields, location string, value *int, most int) {
 	f.Check(value == nil || *value >= 0 && *value <= most, location, "0 to %d, or null", most)
+}
+
+// Search notes what no text can be found by: too short, too long, or with control
+// characters, which are in no text.
+func Search(f *fault.Fields, location, value string) {
+	n := utf8.RuneCountInString(value)
+	f.Check(n >= MinSearch && n <= MaxSearch, location, "%d to %d characters", MinSearch, MaxSearch)
+	f.Check(strings.IndexFunc(value, unicode.IsControl) < 0, location, "no control characters")
 }
 
 // Time notes a time outside the years 1970 to 9999: JSON cannot write later ones

@@ -5,11 +5,10 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
@@ -87,9 +86,7 @@ func (s *Service) resolve(ctx context.Context, f *Filter) (some bool, err error)
 	wrong.Check(slices.Contains([]SortBy{ByCreation, ByName, ByExpiry}, f.SortBy), "query.sort", "created_at, name or expires_at, with - before it for the reverse")
 	wrong.Check(f.Status == "" || slices.Contains(Statuses, f.Status), "query.status", "one of %v", Statuses)
 	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
-		n := utf8.RuneCountInString(f.Search)
-		wrong.Check(n >= MinSearch && n <= MaxSearch, "query.q", "%d to %d characters", MinSearch, MaxSearch)
-		wrong.Check(strings.IndexFunc(f.Search, unicode.IsControl) < 0, "query.q", "no control characters")
+		field.Search(&wrong, "query.q", f.Search)
 	}
 	if err := wrong.Err(); err != nil {
 		return false, err

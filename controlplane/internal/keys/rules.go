@@ -27,8 +27,6 @@ const (
 	MaxRotateDays     = 365 // between rotations
 	MaxOverlapHours   = 720 // 30 days
 	MaxIdempotencyKey = 255 // bytes
-	MinSearch         = 3   // characters: an index knows parts of three
-	MaxSearch         = 64
 )
 
 // key builds the key that the request describes, checked.

@@ -45,7 +45,8 @@ const MaxLifetimeDays = 36500
 // Filter narrows a list.
 type Filter struct {
 	Slug    string
-	Offered bool // only public ones that take new subscriptions
+	Offered bool   // only public ones that take new subscriptions
+	Search  string // a part of the slug or the name
 	After   id.Plan
 	Limit   int
 }

@@ -83,6 +83,9 @@ func (s *Plans) List(ctx context.Context, f plans.Filter) ([]plans.Plan, error) 
 		if f.Slug != "" {
 			q.Where("p.slug = ?", f.Slug)
 		}
+		if f.Search != "" {
+			q.Where("(p.slug ILIKE ? OR p.name ILIKE ?)", containing(f.Search), containing(f.Search))
+		}
 		if f.Offered {
 			q.Where("p.public AND p.archived_at IS NULL")
 		}

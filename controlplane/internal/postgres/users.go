@@ -89,5 +89,8 @@ func (s *Users) List(ctx context.Context, f users.Filter) ([]users.User, error) 
 		if f.Username != "" {
 			q.Where("u.username = ?", f.Username)
 		}
+		if f.Search != "" { // the expression of users_text_idx
+			q.Where(`(u.name || E'\n' || COALESCE(u.username, '') || E'\n' || u.email || E'\n' || COALESCE(u.external_id, '')) ILIKE ?`, containing(f.Search))
+		}
 	})
 }

@@ -59,6 +59,7 @@ type User struct {
 type Filter struct {
 	Role     access.Role
 	Username string
+	Search   string  // a part of the name, username, email address or external id
 	After    id.User // the last one of the page before; the newest come first
 	Limit    int
 }
