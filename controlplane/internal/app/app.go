@@ -47,6 +47,7 @@ type App struct {
 	follower  *journal.Follower
 	hub       *edgeapi.Hub
 	gateways  *gateways.Service
+	peers     *peers
 	registry  *prometheus.Registry
 	ready     atomic.Bool
 
@@ -84,11 +85,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.closing(a.validator.Close)
 	told := newFeed(a.validator, a.Prefixes)
-	hear := told.Apply
-	a.committed.Store(&hear)
+	a.peers = newPeers(a.DB.Say, o.Now)
+	a.serving.Store(&hearing{feed: told, peers: a.peers})
 	a.hub, a.gateways = edgeapi.NewHub(o.Now), gateways.New(a.DB.Gateways(), o.Now)
-	a.follower = journal.NewFollower(a.DB, a.feedFailed, told, a.hub)
-	a.registry.MustRegister(a.validator, a.hub, poolFigures(a.DB), collectors.NewGoCollector(),
+	a.follower = journal.NewFollower(a.DB, a.feedFailed, told, a.hub, a.peers)
+	a.registry.MustRegister(a.validator, a.hub, a.peers.figure(), poolFigures(a.DB), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := a.handler(o, told)
 	if err != nil {
@@ -181,6 +182,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var running sync.WaitGroup
 	running.Go(func() { a.follower.Run(ctx) })
+	running.Go(func() { a.peers.run(ctx) })
 	running.Go(func() { headLog{read: a.DB.Head, log: a.log}.run(ctx) })
 	running.Go(func() { a.gateways.Keep(ctx, a.keepingFailed) })
 	running.Go(func() { a.Keys.Keep(ctx, a.sweepingFailed) })

@@ -59,8 +59,9 @@ type Core struct {
 	Bootstrap     *bootstrap.Service
 	Audit         *journal.Audit
 
-	// committed hears of changes that this process makes, once serve has set it.
-	committed atomic.Pointer[func(journal.Change)]
+	// serving hears of changes that this process makes, and of what replicas
+	// say, once serve has set it; commands have none.
+	serving atomic.Pointer[hearing]
 	// private is the PostgreSQL of one's own, nil with DATABASE_URL.
 	private *pgserver.Server
 	closers []func(context.Context) error
@@ -85,7 +86,7 @@ func OpenCore(ctx context.Context, o Options) (_ *Core, err error) {
 		return nil, err
 	}
 	c.Chain = NewChain(&c.Config)
-	if c.DB, err = postgres.Open(ctx, postgres.Options{DSN: c.DSN, Chain: c.Chain, MaxConns: maxConns, Committed: c.tell}); err != nil {
+	if c.DB, err = postgres.Open(ctx, postgres.Options{DSN: c.DSN, Chain: c.Chain, MaxConns: maxConns, Committed: c.tell, Said: c.hear}); err != nil {
 		return nil, err
 	}
 	c.closing(func(context.Context) error { c.DB.Close(); return nil })
@@ -102,11 +103,34 @@ func NewAudit(c *config.Config, db *postgres.DB, now func() time.Time) *journal.
 	})
 }
 
-// tell passes a change of one's own on at once: who was answered that a key is
-// revoked must not be let in by this replica a moment later.
-func (c *Core) tell(change journal.Change) {
-	if hear := c.committed.Load(); hear != nil {
-		(*hear)(change)
+// hearing is how a replica hears of its own commits and of other replicas.
+type hearing struct {
+	feed  *feed
+	peers *peers
+}
+
+// tell passes changes of one's own on at once: who was answered that a key is
+// revoked must not be let in a moment later, here or at another replica.
+func (c *Core) tell(ctx context.Context, changes []journal.Change) {
+	h := c.serving.Load()
+	if h == nil {
+		return
+	}
+	last := int64(0)
+	for _, change := range changes {
+		h.feed.Apply(change)
+		if change.Forget {
+			last = max(last, change.Number)
+		}
+	}
+	if last > 0 {
+		h.peers.await(ctx, last)
+	}
+}
+
+func (c *Core) hear(text string) {
+	if h := c.serving.Load(); h != nil {
+		h.peers.hear(text)
 	}
 }
 

@@ -38,7 +38,8 @@ type DB struct {
 	bun   *bun.DB
 	chain *journal.Chain
 	dsn   *pgx.ConnConfig
-	told  func(journal.Change)
+	told  func(context.Context, []journal.Change)
+	said  func(string)
 }
 
 // Options say how a DB is opened.
@@ -47,10 +48,12 @@ type Options struct {
 	Chain *journal.Chain // seals audit rows
 	// MaxConns bounds the pool; 0 is pgxpool's default, at least 4.
 	MaxConns int32
-	// Committed is told of every change that this process committed, before the
-	// store's method returns; it may be nil. Others hear of it by NOTIFY, and
+	// Committed is told of the changes that this process committed, before the
+	// store's method returns; it may be nil. Others hear of them by NOTIFY, and
 	// this process once more.
-	Committed func(journal.Change)
+	Committed func(context.Context, []journal.Change)
+	// Said is told what replicas Say; it may be nil.
+	Said func(string)
 }
 
 // Open makes the pool. It does not wait for the server: the first use does.
@@ -71,10 +74,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, translate(err)
 	}
 	if o.Committed == nil {
-		o.Committed = func(journal.Change) {}
+		o.Committed = func(context.Context, []journal.Change) {}
+	}
+	if o.Said == nil {
+		o.Said = func(string) {}
 	}
 	return &DB{
-		pool: pool, chain: o.Chain, dsn: config.ConnConfig.Copy(), told: o.Committed,
+		pool: pool, chain: o.Chain, dsn: config.ConnConfig.Copy(), told: o.Committed, said: o.Said,
 		bun: bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New()),
 	}, nil
 }
@@ -130,10 +136,8 @@ func (db *DB) change(ctx context.Context, write func(ctx context.Context, tx bun
 		changes, err = db.appendEntries(ctx, tx, entries)
 		return err
 	})
-	if err == nil {
-		for _, c := range changes {
-			db.told(c)
-		}
+	if err == nil && len(changes) > 0 {
+		db.told(ctx, changes)
 	}
 	return translate(err)
 }

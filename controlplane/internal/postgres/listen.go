@@ -14,7 +14,13 @@ const pageSize = 1000
 
 // stream is the connection on which a replica listens for and reads changes.
 // Reading on the connection that listens leaves no gap between the two.
-type stream struct{ conn *pgx.Conn }
+type stream struct {
+	conn *pgx.Conn
+	said func(string)
+}
+
+// replicaChannel is where replicas say how far they have followed.
+const replicaChannel = "latchkey_replicas"
 
 // Open connects, listens, and marks a new epoch where the database is served by
 // another server, or in another timeline, than the one that wrote it last: a
@@ -24,7 +30,7 @@ func (db *DB) Open(ctx context.Context) (journal.Stream, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	s := &stream{conn: conn}
+	s := &stream{conn: conn, said: db.said}
 	if err := s.prepare(ctx); err != nil {
 		s.Close()
 		return nil, translate(err)
@@ -53,7 +59,7 @@ func (s *stream) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.conn.Exec(ctx, "LISTEN "+channel)
+	_, err = s.conn.Exec(ctx, "LISTEN "+channel+"; LISTEN "+replicaChannel, pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 
@@ -84,12 +90,26 @@ func (s *stream) Read(ctx context.Context, after int64) (page journal.Page, err 
 	return page, translate(rows.Err())
 }
 
-// Wait returns when a notification came or ctx is done.
+// Wait returns when a change was notified or ctx is done. What replicas say is
+// passed on meanwhile.
 func (s *stream) Wait(ctx context.Context) error {
-	_, err := s.conn.WaitForNotification(ctx)
-	if ctx.Err() != nil && !s.conn.IsClosed() {
-		return nil
+	for {
+		n, err := s.conn.WaitForNotification(ctx)
+		switch {
+		case ctx.Err() != nil && !s.conn.IsClosed():
+			return nil
+		case err != nil:
+			return translate(err)
+		case n.Channel != replicaChannel:
+			return nil
+		}
+		s.said(n.Payload)
 	}
+}
+
+// Say tells every replica that listens a short text; nothing keeps it.
+func (db *DB) Say(ctx context.Context, text string) error {
+	_, err := db.pool.Exec(ctx, "SELECT pg_notify($1, $2)", replicaChannel, text)
 	return translate(err)
 }
 
