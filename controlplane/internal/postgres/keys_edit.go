@@ -63,7 +63,7 @@ func lockSelected(ctx context.Context, tx bun.Tx, sel keys.Selection) ([]*keyRow
 		return rows, plainly(tx.NewSelect().Model(&rows), sel.Filter).For("UPDATE").Scan(ctx)
 	}
 	var rows []*keyRow
-	err := tx.NewSelect().Model(&rows).Where("k.id IN (?)", bun.In(sel.IDs)).Where("k.deleted_at IS NULL").OrderExpr("k.id").For("UPDATE").Scan(ctx)
+	err := tx.NewSelect().Model(&rows).Where("k.id IN (?)", bun.List(sel.IDs)).Where("k.deleted_at IS NULL").OrderExpr("k.id").For("UPDATE").Scan(ctx)
 	if err == nil && len(rows) < len(sel.IDs) {
 		err = notFound()
 	}
@@ -91,7 +91,7 @@ func lockSuccessors(ctx context.Context, tx bun.Tx, rows []*keyRow) ([]*keyRow, 
 			break
 		}
 		var locked []*keyRow
-		err := tx.NewSelect().Model(&locked).Where("k.id IN (?)", bun.In(next)).OrderExpr("k.id").For("UPDATE").Scan(ctx)
+		err := tx.NewSelect().Model(&locked).Where("k.id IN (?)", bun.List(next)).OrderExpr("k.id").For("UPDATE").Scan(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +143,7 @@ func (s *Keys) Rotate(ctx context.Context, key id.Key, change func(*keys.Key) (k
 
 // ByDigest implements keys.Store.
 func (s *Keys) ByDigest(ctx context.Context, digests [][]byte) (keys.Key, error) {
-	return s.one(ctx, "k.digest IN (?)", bun.In(digests))
+	return s.one(ctx, "k.digest IN (?)", bun.List(digests))
 }
 
 // ByStart implements keys.Store.
