@@ -136,7 +136,7 @@ func environments(f *keys.Filter) []string {
 // narrowed adds every condition but the status.
 func narrowed(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 	if places := environments(f); places != nil {
-		q.Where("k.environment IN (?)", bun.In(places))
+		q.Where("k.environment IN (?)", bun.List(places))
 	}
 	if !f.OwnerID.IsZero() {
 		q.Where("k.owner_id = ?", f.OwnerID)
