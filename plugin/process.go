@@ -54,6 +54,7 @@ func open() (*opened, error) {
 		Gateway: c.Gateway, Version: version,
 		Validator: validator.Config{CacheMB: c.CacheMB, StaleBudget: c.StaleBudget},
 		Now:       time.Now, Failed: why.failed,
+		Snapshot: c.Snapshot, Note: why.snapshot,
 	})
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))

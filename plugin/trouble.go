@@ -18,6 +18,7 @@ type trouble struct {
 	mu   sync.Mutex
 	err  error
 	at   time.Time // of err
+	note string    // what became of the snapshot
 	told time.Time
 }
 
@@ -34,6 +35,14 @@ func (t *trouble) failed(err error) {
 	t.err, t.at = err, t.now()
 }
 
+// snapshot notes what became of the snapshot.
+func (t *trouble) snapshot(note string) {
+	t.log.Warn(note)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.note = note
+}
+
 // line returns what to tell, or "".
 func (t *trouble) line() string {
 	t.mu.Lock()
@@ -43,5 +52,9 @@ func (t *trouble) line() string {
 		return ""
 	}
 	t.told = now
-	return "latchkey: requests get 503, for the control plane cannot be followed: " + strings.ReplaceAll(t.err.Error(), "\n", ": ")
+	line := "latchkey: requests get 503, for the control plane cannot be followed: " + t.err.Error()
+	if t.note != "" {
+		line += "; " + t.note
+	}
+	return strings.ReplaceAll(line, "\n", ": ")
 }

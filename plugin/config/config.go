@@ -23,6 +23,9 @@ type Config struct {
 	// StaleBudget is how long cached records answer while the control plane is
 	// away; 0: not at all.
 	StaleBudget time.Duration
+	// Snapshot is the path of the file by which cached records outlive the
+	// process; "" is none.
+	Snapshot string
 	// CacheMB bounds the memory of the record cache, in MiB.
 	CacheMB int
 	// LogLevel is the least level that is written to the process's output.
@@ -78,6 +81,7 @@ func Load(from Sources) (Config, error) {
 		TokenFile:     v.values["LATCHKEY_EDGE_TOKEN_FILE"],
 		Gateway:       v.gateway("LATCHKEY_GATEWAY_NAME"),
 		StaleBudget:   v.budget("AUTH_CACHE_TTL_SECONDS", "LATCHKEY_MAX_STALE"),
+		Snapshot:      v.absolute("LATCHKEY_SNAPSHOT"),
 		CacheMB:       v.number("AUTH_CACHE_MB", 256, 1, 65_536, "MiB"),
 		LogLevel:      v.level("LOG_LEVEL"),
 		MetricsListen: v.listen("LATCHKEY_METRICS_LISTEN"),

@@ -50,6 +50,7 @@ func TestLoad(t *testing.T) {
 		"another file":      {file{"/e": "# a comment\r\n\n export " + controlURL + "\r\n LATCHKEY_EDGE_TOKEN = \"lkm_secret\"\nLATCHKEY_GATEWAY_NAME='a b'"}, []string{"LATCHKEY_CONFIG=/e"}, func(c *Config) { c.Gateway = "a b" }, "lkm_secret"},
 		"environment wins":  {file{DefaultFile: "LATCHKEY_EDGE_TOKEN_FILE=/t\nAUTH_CACHE_MB=1"}, []string{controlURL, token, "AUTH_CACHE_MB=2"}, func(c *Config) { c.CacheMB = 2 }, "lkm_secret"},
 		"value from a file": {file{"/u": "https://keys.example.com\n"}, []string{"LATCHKEY_URL_FILE=/u", token}, nil, "lkm_secret"},
+		"snapshot":          {nil, []string{controlURL, token, "LATCHKEY_SNAPSHOT=/var/lib/s"}, func(c *Config) { c.Snapshot = "/var/lib/s" }, "lkm_secret"},
 		"metrics":           {nil, []string{controlURL, token, "LATCHKEY_METRICS_LISTEN=:9465"}, func(c *Config) { c.MetricsListen = ":9465" }, "lkm_secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,11 +85,11 @@ func TestFaults(t *testing.T) {
 		"nothing": {nil, []string{"LATCHKEY_URL", "LATCHKEY_EDGE_TOKEN"}},
 		"everything": {[]string{
 			"LATCHKEY_URL=hunter2", "LATCHKEY_EDGE_TOKEN=hunter2 hunter2", "LATCHKEY_GATEWAY_NAME=hunter2\x01", "LATCHKEY_ALLOW_HTTP=hunter2",
-			"AUTH_CACHE_TTL_SECONDS=hunter2", "LATCHKEY_MAX_STALE=hunter2", "AUTH_CACHE_MB=hunter2", "LOG_LEVEL=hunter2",
+			"AUTH_CACHE_TTL_SECONDS=hunter2", "LATCHKEY_MAX_STALE=hunter2", "LATCHKEY_SNAPSHOT=hunter2", "AUTH_CACHE_MB=hunter2", "LOG_LEVEL=hunter2",
 			"LATCHKEY_METRICS_LISTEN=hunter2", "LATCHKEY_CA_FILE=hunter2", "LATCHKEY_CONFIG=hunter2",
 		}, []string{
 			"LATCHKEY_CONFIG", "LATCHKEY_ALLOW_HTTP", "LATCHKEY_URL", "LATCHKEY_CA_FILE", "LATCHKEY_GATEWAY_NAME",
-			"AUTH_CACHE_TTL_SECONDS", "LATCHKEY_MAX_STALE", "AUTH_CACHE_MB", "LOG_LEVEL", "LATCHKEY_METRICS_LISTEN", "LATCHKEY_EDGE_TOKEN",
+			"AUTH_CACHE_TTL_SECONDS", "LATCHKEY_MAX_STALE", "LATCHKEY_SNAPSHOT", "AUTH_CACHE_MB", "LOG_LEVEL", "LATCHKEY_METRICS_LISTEN", "LATCHKEY_EDGE_TOKEN",
 		}},
 		"plain HTTP":        {[]string{"LATCHKEY_URL=https://a,http://10.0.0.1", token}, []string{"LATCHKEY_URL"}},
 		"password in it":    {[]string{"LATCHKEY_URL=https://u:hunter2@a", token}, []string{"LATCHKEY_URL"}},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ func (v *variables) fault(name, want string, args ...any) {
 // names are the variables; each but the last row may be given as NAME_FILE.
 var names = []string{
 	"LATCHKEY_URL", "LATCHKEY_EDGE_TOKEN", "LATCHKEY_GATEWAY_NAME", "LATCHKEY_ALLOW_HTTP",
-	"AUTH_CACHE_TTL_SECONDS", "LATCHKEY_MAX_STALE", "AUTH_CACHE_MB", "LOG_LEVEL", "LATCHKEY_METRICS_LISTEN",
+	"AUTH_CACHE_TTL_SECONDS", "LATCHKEY_MAX_STALE", "LATCHKEY_SNAPSHOT", "AUTH_CACHE_MB", "LOG_LEVEL", "LATCHKEY_METRICS_LISTEN",
 	"LATCHKEY_CA_FILE",
 }
 
@@ -167,6 +168,15 @@ func (v *variables) file(name string) string {
 		if _, err := v.from.ReadFile(path); err != nil {
 			v.fault(name, "the path of a file that can be read")
 		}
+	}
+	return path
+}
+
+// absolute reads a path that does not depend on the folder that Kong works in.
+func (v *variables) absolute(name string) string {
+	path := v.values[name]
+	if path != "" && !filepath.IsAbs(path) {
+		v.fault(name, "an absolute path, such as /var/lib/latchkey/snapshot")
 	}
 	return path
 }

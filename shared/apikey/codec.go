@@ -14,8 +14,9 @@ import (
 //
 // Fixed places instead of varints: reading costs one check for all.
 const (
-	// codecVersion: the encoding never leaves the process that made it, so it
-	// has no older versions to read.
+	// codecVersion rises with every change of the encoding. Older versions need
+	// not be read: what keeps encoded records for another process (a gateway's
+	// snapshot) goes without those that it cannot read.
 	codecVersion = 3
 
 	codecIntegers = 8

@@ -40,8 +40,16 @@ type Config struct {
 	// Failed hears of every lost feed and of heartbeats that are not taken; it
 	// must return at once. May be nil.
 	Failed func(error)
+	// Snapshot is the path of a file, of this gateway alone, by which cached
+	// records outlive the process; "": they do not. <path>.new and <path>.lock
+	// are used too. It has no use with a StaleBudget of 0.
+	Snapshot string
+	// Note hears, in one line each, what became of the snapshot: used, ignored
+	// and why, not saved and why. It must return at once. May be nil.
+	Note func(line string)
 
-	dial dialer // of tests; nil: the network
+	dial      dialer        // of tests; nil: the network
+	saveEvery time.Duration // of tests; 0: a minute
 }
 
 // What a gateway says of itself is bounded as the control plane bounds it.
@@ -74,6 +82,9 @@ func (c *Config) complete() (hosts []*url.URL, err error) {
 	}
 	if c.Failed == nil {
 		c.Failed = func(error) {}
+	}
+	if c.Note == nil {
+		c.Note = func(string) {}
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("edge: wanted: %w", err)

@@ -21,6 +21,7 @@ type Edge struct {
 	source    *source
 	feed      *feed
 	heart     *heart
+	snapshot  *snapshot
 	counts    *counts
 }
 
@@ -28,8 +29,8 @@ type Edge struct {
 const lookupTimeout = 500 * time.Millisecond
 
 // New makes an Edge. It reads the file of certificates and nothing else, and
-// starts nothing. Until Run has reached a control plane every request is
-// Undecided.
+// starts nothing. Until Run has reached a control plane, or found a snapshot,
+// every request is Undecided.
 func New(c Config) (*Edge, error) {
 	cl, err := newClient(&c)
 	if err != nil {
@@ -51,21 +52,28 @@ func New(c Config) (*Edge, error) {
 	e.feed = newFeed(cl, e.validator, self, e.counts)
 	e.heart = newHeart(cl, self, e.feed.at, e.counts)
 	e.feed.heart = e.heart
+	if c.Snapshot != "" {
+		e.snapshot = newSnapshot(&c, e, self)
+		e.feed.snapshot, e.heart.snapshot = e.snapshot, e.snapshot
+	}
 	return e, nil
 }
 
 // Run follows the control plane and answers look-ups until ctx ends. It then
-// waits for everything that it started, forgets everything that is cached and
-// says goodbye, so that no receipt waits for this gateway: doors are to be closed
-// before. It runs once.
+// waits for everything that it started, saves what is cached, forgets it and says
+// goodbye, so that no receipt waits for this gateway, unless it leaves a snapshot
+// behind, by which it may go on: doors are to be closed before. It runs once.
 func (e *Edge) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){e.source.run, e.feed.run, e.heart.run} {
+	for _, run := range []func(context.Context){e.source.run, e.feed.run, e.heart.run, e.snapshot.run} {
 		running.Go(func() { run(ctx) })
 	}
 	running.Wait()
+	left := e.snapshot.end(ctx)
 	e.validator.Reset(validator.Head{})
-	e.heart.leave(ctx)
+	if !left {
+		e.heart.leave(ctx)
+	}
 	e.source.client.http.CloseIdleConnections()
 	return e.validator.Close(context.WithoutCancel(ctx))
 }

@@ -27,6 +27,7 @@ type feed struct {
 	tell     *validator.Validator
 	self     wire.Gateway
 	heart    *heart
+	snapshot *snapshot
 	counts   *counts
 	position atomic.Pointer[wire.Position]
 	prefixes atomic.Pointer[apikey.Prefixes]
@@ -45,6 +46,7 @@ func (f *feed) run(ctx context.Context) {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 20*time.Millisecond, 2*time.Second
 	for {
+		f.goOn()
 		told, err := f.session(ctx)
 		if ctx.Err() != nil {
 			return
@@ -62,6 +64,14 @@ func (f *feed) run(ctx context.Context) {
 	}
 }
 
+// goOn takes up where the process before this one was, as its snapshot tells.
+func (f *feed) goOn() {
+	if p := f.snapshot.load(); p != nil {
+		f.issued(p.Prefixes)
+		f.position.Store(&p.Position)
+	}
+}
+
 // session follows one stream until it ends, which it does when nothing but
 // comments came for three seconds: that it is open means nothing. told reports
 // whether it got as far as a head.
@@ -71,6 +81,9 @@ func (f *feed) session(ctx context.Context) (told bool, err error) {
 	silence := time.AfterFunc(wire.Lost, func() { cancel(errSilent) })
 	defer silence.Stop()
 
+	if err := f.snapshot.settle(); err != nil {
+		return false, err // the request confirms what was applied
+	}
 	now := f.client.config.Now
 	last := now()
 	body, address, err := f.client.stream(ctx, wire.ChangesQuery(f.self, f.at()))
@@ -140,6 +153,7 @@ func (f *feed) reset(data []byte) error {
 		return err
 	}
 	f.tell.Reset(validator.Head{Number: h.Number, Epoch: h.Epoch})
+	f.snapshot.reset()
 	f.position.Store(&wire.Position{After: h.Number, Epoch: h.Epoch})
 	f.issued(h.Prefixes)
 	f.counts.resets.Inc()
@@ -156,7 +170,9 @@ func (f *feed) change(e *wire.Event) error {
 	if err != nil {
 		return err
 	}
-	f.tell.Apply(validator.Change{Number: e.ID, IDs: c.IDs, Forget: c.Kind != wire.Refresh})
+	applied := validator.Change{Number: e.ID, IDs: c.IDs, Forget: c.Kind != wire.Refresh}
+	f.tell.Apply(applied)
+	f.snapshot.note(applied)
 	f.position.Store(&wire.Position{After: e.ID, Epoch: at.Epoch})
 	f.counts.changes.Inc()
 	if c.Ack {

@@ -29,6 +29,8 @@ type heart struct {
 	now    func() time.Time
 	failed func(error)
 	counts *counts
+	// snapshot has on disk what a heartbeat confirms.
+	snapshot *snapshot
 
 	start   time.Time
 	contact atomic.Int64 // nanoseconds since start when it was sent, of the last that was taken
@@ -91,11 +93,19 @@ func (h *heart) beat(ctx context.Context, leaving bool) error {
 	defer cancel()
 	sent := h.now()
 	message := wire.Heartbeat{Gateway: h.self, Position: h.at(), Leaving: leaving}
-	_, err := h.client.post(ctx, wire.HeartbeatPath, message, maxNoAnswer, heartbeatTimeout/2)
-	h.counts.call(callHeartbeat, err)
+	if err := h.snapshot.settle(); err != nil {
+		return err
+	}
+	err := h.send(ctx, message)
 	if err == nil && !leaving {
 		h.contacted(sent)
 	}
+	return err
+}
+
+func (h *heart) send(ctx context.Context, message wire.Heartbeat) error {
+	_, err := h.client.post(ctx, wire.HeartbeatPath, message, maxNoAnswer, heartbeatTimeout/2)
+	h.counts.call(callHeartbeat, err)
 	return err
 }
 

@@ -22,6 +22,10 @@ type counts struct {
 	changes   prometheus.Counter
 	resets    prometheus.Counter
 	connected prometheus.Gauge
+	loaded    prometheus.Gauge
+	kept      prometheus.Gauge
+	heard     prometheus.Gauge
+	saves     *prometheus.CounterVec
 }
 
 func newCounts() *counts {
@@ -34,6 +38,10 @@ func newCounts() *counts {
 		changes:   prometheus.NewCounter(prometheus.CounterOpts(name("changes_total", "Changes that were applied."))),
 		resets:    prometheus.NewCounter(prometheus.CounterOpts(name("resets_total", "Times that everything cached was forgotten."))),
 		connected: prometheus.NewGauge(prometheus.GaugeOpts(name("feed_connected", "1 while a change stream is open."))),
+		loaded:    prometheus.NewGauge(prometheus.GaugeOpts(name("snapshot_loaded_records", "Records that were taken from the snapshot at the start."))),
+		kept:      prometheus.NewGauge(prometheus.GaugeOpts(name("snapshot_records", "Records in the last snapshot that was saved."))),
+		heard:     prometheus.NewGauge(prometheus.GaugeOpts(name("snapshot_timestamp_seconds", "When the change feed was last heard before the last snapshot was saved; from then on its age counts."))),
+		saves:     prometheus.NewCounterVec(prometheus.CounterOpts(name("snapshot_saves_total", "Attempts to save a snapshot, by outcome.")), []string{"outcome"}),
 	}
 }
 
@@ -43,6 +51,16 @@ func (c *counts) call(call string, err error) {
 		outcome = causeOf(err)
 	}
 	c.calls.WithLabelValues(call, outcome).Inc()
+}
+
+func (c *counts) saved(w *snapWriter, p *preamble, err error) {
+	if err != nil {
+		c.saves.WithLabelValues("failed").Inc()
+		return
+	}
+	c.saves.WithLabelValues("ok").Inc()
+	c.kept.Set(float64(w.records))
+	c.heard.Set(float64(p.Saved-int64(p.Heard)) / 1e9)
 }
 
 func (c *counts) ended(err error) { c.ends.WithLabelValues(causeOf(err)).Inc() }
@@ -57,6 +75,8 @@ func causeOf(err error) string {
 		return "token"
 	case errors.Is(err, errSilent):
 		return "silent"
+	case errors.Is(err, errSnapHeld):
+		return "snapshot"
 	case errors.Is(err, errHistory):
 		return "history"
 	case errors.Is(err, wire.ErrEvent), errors.Is(err, errStranger), errors.Is(err, errTooLarge), errors.Is(err, errMiscounted):
@@ -70,5 +90,5 @@ func causeOf(err error) string {
 }
 
 func (c *counts) all() []prometheus.Collector {
-	return []prometheus.Collector{c.calls, c.ends, c.changes, c.resets, c.connected}
+	return []prometheus.Collector{c.calls, c.ends, c.changes, c.resets, c.connected, c.loaded, c.kept, c.heard, c.saves}
 }

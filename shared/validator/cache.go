@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"hash/maphash"
+	"iter"
 	"time"
 	"unsafe"
 
@@ -73,3 +74,20 @@ func (c cache) remove(f *apikey.Fingerprint) {
 }
 
 func (c cache) clear() { _ = c.entries.Reset() }
+
+// all goes through copies of the entries, while others change: it locks a shard
+// for as long as it takes to copy its hashes, and then for each entry.
+func (c cache) all() iter.Seq2[apikey.Fingerprint, []byte] {
+	return func(yield func(apikey.Fingerprint, []byte) bool) {
+		for i := c.entries.Iterator(); i.SetNext(); {
+			info, err := i.Value()
+			var print apikey.Fingerprint
+			if err != nil || copy(print[:], info.Key()) != len(print) {
+				continue
+			}
+			if !yield(print, info.Value()) {
+				return
+			}
+		}
+	}
+}
