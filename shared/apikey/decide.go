@@ -153,6 +153,19 @@ func (s *Subscription) at(now Instant) Code {
 	return PlanInactive
 }
 
+// Standing says in one word what a subscription is at a moment: the state that it
+// was put into, or what the clock has made of it: trial_ended or ended. At
+// active, trialing and canceled it lets its keys in.
+func (s *Subscription) Standing(now Instant) string {
+	switch {
+	case s.Status == Trialing && s.TrialEndsAt.passed(now):
+		return "trial_ended"
+	case s.Status == Canceled && s.PeriodEnd <= now:
+		return Ended.String()
+	}
+	return s.Status.String()
+}
+
 // MissingScope returns the first needed scope that the record's key lacks, or
 // "" where it has what the request needs.
 func (r *Record) MissingScope(req *Request) string {

@@ -165,3 +165,32 @@ func TestAClientIsAskedOnlyForWhatARuleNeeds(t *testing.T) {
 		}
 	}
 }
+
+// What a subscription is called and what it is judged by are one rule.
+func TestStandingIsWhatIsJudged(t *testing.T) {
+	t.Parallel()
+	const now = apikey.Instant(1_000)
+	lets := map[string]apikey.Code{
+		"trialing": apikey.Valid, "active": apikey.Valid, "canceled": apikey.Valid,
+		"trial_ended": apikey.TrialEnded, "paused": apikey.PlanInactive, "ended": apikey.PlanInactive,
+	}
+	seen := map[string]bool{}
+	for status := apikey.Active; status <= apikey.Ended; status++ {
+		for _, trial := range []apikey.Instant{0, now - 1, now, now + 1} {
+			for _, period := range []apikey.Instant{0, now - 1, now, now + 1} {
+				r := apikey.Record{
+					Key:          apikey.Key{Kind: apikey.KindAPI},
+					Subscription: apikey.Subscription{ID: "sub_1", Status: status, TrialEndsAt: trial, PeriodEnd: period},
+				}
+				standing := r.Subscription.Standing(now)
+				seen[standing] = true
+				if code := apikey.Decide(now, &r, &apikey.Request{Kind: apikey.KindAPI}); code != lets[standing] {
+					t.Errorf("%v, trial %d, period %d: called %s, judged %s", status, trial, period, standing, code)
+				}
+			}
+		}
+	}
+	if len(seen) != len(lets) {
+		t.Errorf("only %v came up", seen)
+	}
+}

@@ -125,7 +125,7 @@ type Subscription struct {
 }
 
 // SubscriptionStatus is the state that a subscription was put into. What it
-// means now also depends on the clock: see Subscription.At.
+// means now also depends on the clock: see Subscription.Standing.
 type SubscriptionStatus uint8
 
 // The states of a subscription.

@@ -58,7 +58,7 @@ type searchOutput struct {
 	Body struct {
 		Keys  *[]KeyView  `json:"keys,omitempty" doc:"By name, start or last four. With keys:read."`
 		Users *[]UserView `json:"users,omitempty" doc:"By name, username, email address or external id. With users:read."`
-		Plans *[]planView `json:"plans,omitempty" doc:"By name or slug. With plans:read."`
+		Plans *[]PlanView `json:"plans,omitempty" doc:"By name or slug. With plans:read."`
 	}
 }
 

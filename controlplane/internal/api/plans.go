@@ -12,7 +12,9 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 )
 
-type planView struct {
+// PlanView is a plan as the API answers it. It is exported because huma describes
+// only exported embedded structs.
+type PlanView struct {
 	ID         string     `json:"id" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	Slug       string     `json:"slug" example:"pro"`
 	Name       string     `json:"name" example:"Pro"`
@@ -24,17 +26,30 @@ type planView struct {
 	UpdatedAt  time.Time  `json:"updated_at"`
 
 	KeyMaxLifetimeDays *int `json:"key_max_lifetime_days" nullable:"true" example:"90" doc:"How long a key that is issued under it may live; null: for ever."`
+	TrialDays          *int `json:"trial_days" nullable:"true" example:"14" doc:"How long a subscription that is made under it is a trial; null: it starts active."`
 }
 
-func viewPlan(p plans.Plan) planView {
-	return planView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
-		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+// planDetailView is a plan with what it costs to find out.
+type planDetailView struct {
+	PlanView
+	LiveKeys          int  `json:"live_keys" example:"1200" doc:"How many API keys a change of the plan touches: those that are good, or will be without a change of their dates, and were not rotated."`
+	LiveKeysEstimated bool `json:"live_keys_estimated" doc:"false: live_keys is exact. true: there are more than 10,000, about live_keys."`
+}
+
+func viewPlan(p plans.Plan) PlanView {
+	return PlanView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
+		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, TrialDays: p.TrialDays, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
 
 type planOutput struct {
 	ETag     string `header:"ETag"`
 	Location string `header:"Location"`
-	Body     planView
+	Body     PlanView
+}
+
+type planDetailOutput struct {
+	ETag string `header:"ETag"`
+	Body planDetailView
 }
 
 func planAnswer(p plans.Plan, err error) (*planOutput, error) {
@@ -53,6 +68,7 @@ type createPlanInput struct {
 
 		MaxKeys            *int `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10"`
 		KeyMaxLifetimeDays *int `json:"key_max_lifetime_days,omitempty" minimum:"1" maximum:"36500" example:"90"`
+		TrialDays          *int `json:"trial_days,omitempty" minimum:"1" maximum:"365" example:"14" doc:"A subscription that is made under it, by issuing a key too, starts as a trial of so many days."`
 	}
 }
 
@@ -68,57 +84,84 @@ type patchPlanInput struct {
 
 		MaxKeys            nullable[*int] `json:"max_keys,omitempty"`
 		KeyMaxLifetimeDays nullable[*int] `json:"key_max_lifetime_days,omitempty" doc:"For keys that are issued from now on."`
+		TrialDays          nullable[*int] `json:"trial_days,omitempty" doc:"For subscriptions that are made from now on."`
 	}
 }
 
 type listPlansInput struct {
 	PageInput
-	Slug string `query:"slug" maxLength:"64"`
+	Slug     string `query:"slug" maxLength:"64"`
+	Archived string `query:"archived" enum:"true,false" doc:"Only those that are, or that are not."`
 }
 
 func (a *api) registerPlans() {
-	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/plans", "Plans", "create-plan", "Create a plan", access.PlansWrite)),
-		func(ctx context.Context, in *createPlanInput) (*planOutput, error) {
-			out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{Slug: in.Body.Slug, Name: in.Body.Name, Scopes: in.Body.Scopes, Public: in.Body.Public,
-				MaxKeys: in.Body.MaxKeys, KeyMaxLifetimeDays: in.Body.KeyMaxLifetimeDays}))
-			if err == nil {
-				out.Location = "/api/v1/plans/" + out.Body.ID
-			}
-			return out, err
-		})
-	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/plans", "Plans", "list-plans", "List plans", access.PlansRead),
-		func(ctx context.Context, in *listPlansInput) (*listOutput[planView], error) {
-			last, err := after[id.PlanKind](in.Cursor)
-			if err != nil {
-				return nil, err
-			}
-			all, err := a.Services.Plans.List(ctx, caller(ctx), plans.Filter{Slug: in.Slug, After: last, Limit: in.Limit + 1})
-			if err != nil {
-				return nil, err
-			}
-			return pageOf(in.PageInput, all, viewPlan, func(p plans.Plan) string { return p.ID.String() }), nil
-		})
-	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/plans/{id}", "Plans", "get-plan", "Get a plan", access.PlansRead),
-		func(ctx context.Context, in *idInput) (*planOutput, error) {
-			plan, err := pathID[id.PlanKind](in.ID)
-			if err != nil {
-				return nil, err
-			}
-			return planAnswer(a.Services.Plans.ByID(ctx, caller(ctx), plan))
-		})
-	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/plans/{id}", "Plans", "update-plan", "Change a plan and every key under it", access.PlansWrite),
-		func(ctx context.Context, in *patchPlanInput) (*planOutput, error) {
-			plan, err := pathID[id.PlanKind](in.ID)
-			if err != nil {
-				return nil, err
-			}
-			version, err := ifMatch(in.IfMatch)
-			if err != nil {
-				return nil, err
-			}
-			b := in.Body
-			return planAnswer(a.Services.Plans.Update(ctx, caller(ctx), plan, plans.Patch{
-				Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Public: b.Public.Change, Archived: b.Archived.Change, MaxKeys: b.MaxKeys.Change, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays.Change, Version: version,
-			}))
-		})
+	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/plans", "Plans", "create-plan", "Create a plan", access.PlansWrite)), a.createPlan)
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/plans", "Plans", "list-plans", "List plans", access.PlansRead), a.listPlans)
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/plans/{id}", "Plans", "get-plan", "Get a plan", access.PlansRead), a.getPlan)
+	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/plans/{id}", "Plans", "update-plan", "Change a plan and every key under it", access.PlansWrite), a.patchPlan)
+}
+
+func (a *api) createPlan(ctx context.Context, in *createPlanInput) (*planOutput, error) {
+	b := &in.Body
+	out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{
+		Slug: b.Slug, Name: b.Name, Scopes: b.Scopes, Public: b.Public,
+		MaxKeys: b.MaxKeys, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays, TrialDays: b.TrialDays,
+	}))
+	if err == nil {
+		out.Location = "/api/v1/plans/" + out.Body.ID
+	}
+	return out, err
+}
+
+func (a *api) listPlans(ctx context.Context, in *listPlansInput) (*listOutput[PlanView], error) {
+	last, err := after[id.PlanKind](in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.Services.Plans.List(ctx, caller(ctx), plans.Filter{Slug: in.Slug, Archived: yesOrNo(in.Archived), After: last, Limit: in.Limit + 1})
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(in.PageInput, all, viewPlan, func(p plans.Plan) string { return p.ID.String() }), nil
+}
+
+// yesOrNo reads an optional query parameter; nil is none.
+func yesOrNo(text string) *bool {
+	if text == "" {
+		return nil
+	}
+	yes := text == "true"
+	return &yes
+}
+
+func (a *api) getPlan(ctx context.Context, in *idInput) (*planDetailOutput, error) {
+	plan, err := pathID[id.PlanKind](in.ID)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.Services.Plans.ByID(ctx, caller(ctx), plan)
+	if err != nil {
+		return nil, err
+	}
+	live, err := a.Services.Plans.LiveKeys(ctx, caller(ctx), plan)
+	if err != nil {
+		return nil, err
+	}
+	return &planDetailOutput{ETag: etag(p.Version), Body: planDetailView{PlanView: viewPlan(p), LiveKeys: live.Count, LiveKeysEstimated: live.Estimated}}, nil
+}
+
+func (a *api) patchPlan(ctx context.Context, in *patchPlanInput) (*planOutput, error) {
+	plan, err := pathID[id.PlanKind](in.ID)
+	if err != nil {
+		return nil, err
+	}
+	version, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	b := &in.Body
+	return planAnswer(a.Services.Plans.Update(ctx, caller(ctx), plan, plans.Patch{
+		Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Public: b.Public.Change, Archived: b.Archived.Change,
+		MaxKeys: b.MaxKeys.Change, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays.Change, TrialDays: b.TrialDays.Change, Version: version,
+	}))
 }

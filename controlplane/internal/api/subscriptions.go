@@ -19,17 +19,23 @@ type subscriptionView struct {
 	ID          string     `json:"id" example:"sub_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	UserID      string     `json:"user_id" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	PlanID      string     `json:"plan_id" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
-	Status      string     `json:"status" enum:"active,trialing,paused,canceled,ended"`
-	TrialEndsAt *time.Time `json:"trial_ends_at" nullable:"true"`
-	PeriodEnd   *time.Time `json:"period_end" nullable:"true" doc:"When a canceled one ends."`
+	Status      string     `json:"status" enum:"trialing,active,trial_ended,paused,canceled,ended" example:"active" doc:"As of now. Keys under it are let in while it is trialing, active or canceled."`
+	TrialEndsAt *time.Time `json:"trial_ends_at" nullable:"true" doc:"From when on a trial lets no key in."`
+	PeriodStart *time.Time `json:"period_start" nullable:"true"`
+	PeriodEnd   *time.Time `json:"period_end" nullable:"true" doc:"When a canceled one ends; an active one goes on."`
+	EndsAt      *time.Time `json:"ends_at" nullable:"true" doc:"From when on its keys are refused, if nobody does anything: the end of a trial or of a canceled one's period. null: not known to come."`
 	CreatedAt   time.Time  `json:"created_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
+
+	NextPlanID *string    `json:"next_plan_id" nullable:"true" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a71" doc:"The plan that it changes to by itself, within a second of next_plan_at."`
+	NextPlanAt *time.Time `json:"next_plan_at" nullable:"true"`
 }
 
-func viewSubscription(s subscriptions.Subscription) subscriptionView {
+func (a *api) viewSubscription(s subscriptions.Subscription) subscriptionView {
 	return subscriptionView{
-		ID: s.ID.String(), UserID: s.UserID.String(), PlanID: s.PlanID.String(), Status: s.Status.String(),
-		TrialEndsAt: s.TrialEndsAt, PeriodEnd: s.PeriodEnd, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+		ID: s.ID.String(), UserID: s.UserID.String(), PlanID: s.PlanID.String(), Status: string(s.Standing(a.Now())),
+		TrialEndsAt: s.TrialEndsAt, PeriodStart: s.PeriodStart, PeriodEnd: s.PeriodEnd, EndsAt: s.EndsAt(),
+		NextPlanID: orNull(s.NextPlanID.String()), NextPlanAt: s.NextPlanAt, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 	}
 }
 
@@ -39,20 +45,21 @@ type subscriptionOutput struct {
 	Body     subscriptionView
 }
 
-func subscriptionAnswer(s subscriptions.Subscription, err error) (*subscriptionOutput, error) {
+func (a *api) subscriptionAnswer(s subscriptions.Subscription, err error) (*subscriptionOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &subscriptionOutput{ETag: etag(s.Version), Body: viewSubscription(s)}, nil
+	return &subscriptionOutput{ETag: etag(s.Version), Body: a.viewSubscription(s)}, nil
 }
 
 type createSubscriptionInput struct {
 	Body struct {
 		UserID      string     `json:"user_id" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 		PlanID      string     `json:"plan_id" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
-		Status      string     `json:"status,omitempty" enum:"active,trialing,paused,canceled,ended" default:"active"`
-		TrialEndsAt *time.Time `json:"trial_ends_at,omitempty" doc:"Needed while trialing."`
-		PeriodEnd   *time.Time `json:"period_end,omitempty" doc:"Needed once canceled."`
+		Status      string     `json:"status,omitempty" enum:"active,trialing,paused,canceled,ended" doc:"Where it is not given: trialing with trial_ends_at or under a plan that has trial_days, else active."`
+		TrialEndsAt *time.Time `json:"trial_ends_at,omitempty" doc:"Needed with the status trialing."`
+		PeriodStart *time.Time `json:"period_start,omitempty"`
+		PeriodEnd   *time.Time `json:"period_end,omitempty" doc:"Needed with the status canceled."`
 	}
 }
 
@@ -60,16 +67,18 @@ type patchSubscriptionInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Status      string               `json:"status,omitempty" example:"paused" enum:"active,trialing,paused,canceled,ended"`
+		Status      string               `json:"status,omitempty" example:"paused" enum:"active,trialing,paused,canceled,ended" doc:"The state itself, for systems that keep subscriptions elsewhere. The actions know what leads to what."`
 		TrialEndsAt nullable[*time.Time] `json:"trial_ends_at,omitempty"`
+		PeriodStart nullable[*time.Time] `json:"period_start,omitempty"`
 		PeriodEnd   nullable[*time.Time] `json:"period_end,omitempty"`
 	}
 }
 
 type listSubscriptionsInput struct {
 	PageInput
-	UserID string `query:"user_id" maxLength:"64"`
-	PlanID string `query:"plan_id" maxLength:"64"`
+	UserID string `query:"user_id" maxLength:"64" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	PlanID string `query:"plan_id" maxLength:"64" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	Status string `query:"status" enum:"trialing,active,trial_ended,paused,canceled,ended" doc:"As of now."`
 }
 
 func (a *api) registerSubscriptions() {
@@ -81,25 +90,30 @@ func (a *api) registerSubscriptions() {
 			if err != nil {
 				return nil, err
 			}
-			return subscriptionAnswer(a.Services.Subscriptions.ByID(ctx, caller(ctx), sub))
+			return a.subscriptionAnswer(a.Services.Subscriptions.ByID(ctx, caller(ctx), sub))
 		})
 	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/subscriptions/{id}", "Subscriptions", "update-subscription", "Change a subscription and every key under it", access.SubscriptionsWrite), a.patchSubscription)
+	a.registerSubscriptionActs()
 }
 
 func (a *api) createSubscription(ctx context.Context, in *createSubscriptionInput) (*subscriptionOutput, error) {
 	var f fault.Fields
-	b := in.Body
+	b := &in.Body
 	n := subscriptions.NewSubscription{
-		UserID: optionalID[id.UserKind](&f, "body.user_id", b.UserID),
-		PlanID: optionalID[id.PlanKind](&f, "body.plan_id", b.PlanID),
-		Status: status(&f, b.Status), TrialEndsAt: b.TrialEndsAt, PeriodEnd: b.PeriodEnd,
+		UserID:      optionalID[id.UserKind](&f, "body.user_id", b.UserID),
+		PlanID:      optionalID[id.PlanKind](&f, "body.plan_id", b.PlanID),
+		TrialEndsAt: b.TrialEndsAt, PeriodStart: b.PeriodStart, PeriodEnd: b.PeriodEnd,
+	}
+	if b.Status != "" {
+		status := status(&f, b.Status)
+		n.Status = &status
 	}
 	f.Check(b.UserID != "", "body.user_id", "the id of a user is needed")
 	f.Check(b.PlanID != "", "body.plan_id", "the id of a plan is needed")
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	out, err := subscriptionAnswer(a.Services.Subscriptions.Create(ctx, caller(ctx), n))
+	out, err := a.subscriptionAnswer(a.Services.Subscriptions.Create(ctx, caller(ctx), n))
 	if err == nil {
 		out.Location = "/api/v1/subscriptions/" + out.Body.ID
 	}
@@ -107,9 +121,6 @@ func (a *api) createSubscription(ctx context.Context, in *createSubscriptionInpu
 }
 
 func status(f *fault.Fields, text string) subscriptions.Status {
-	if text == "" {
-		return apikey.Active
-	}
 	s, ok := apikey.ParseSubscriptionStatus(text)
 	f.Check(ok, "body.status", "active, trialing, paused, canceled or ended")
 	return s
@@ -124,7 +135,7 @@ func (a *api) listSubscriptions(ctx context.Context, in *listSubscriptionsInput)
 	filter := subscriptions.Filter{
 		UserID: optionalID[id.UserKind](&f, "query.user_id", in.UserID),
 		PlanID: optionalID[id.PlanKind](&f, "query.plan_id", in.PlanID),
-		After:  last, Limit: in.Limit + 1,
+		After:  last, Standing: subscriptions.Standing(in.Status), Limit: in.Limit + 1,
 	}
 	if err := f.Err(); err != nil {
 		return nil, err
@@ -133,24 +144,31 @@ func (a *api) listSubscriptions(ctx context.Context, in *listSubscriptionsInput)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(in.PageInput, all, viewSubscription, func(s subscriptions.Subscription) string { return s.ID.String() }), nil
+	return pageOf(in.PageInput, all, a.viewSubscription, func(s subscriptions.Subscription) string { return s.ID.String() }), nil
 }
 
 func (a *api) patchSubscription(ctx context.Context, in *patchSubscriptionInput) (*subscriptionOutput, error) {
-	sub, err := pathID[id.SubscriptionKind](in.ID)
+	ref, err := subscriptionRef(in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
-	p := subscriptions.Patch{TrialEndsAt: in.Body.TrialEndsAt.Change, PeriodEnd: in.Body.PeriodEnd.Change}
-	if p.Version, err = ifMatch(in.IfMatch); err != nil {
-		return nil, err
-	}
+	b := &in.Body
+	p := subscriptions.Patch{TrialEndsAt: b.TrialEndsAt.Change, PeriodStart: b.PeriodStart.Change, PeriodEnd: b.PeriodEnd.Change}
 	var f fault.Fields
-	if in.Body.Status != "" {
-		p.Status = field.To(status(&f, in.Body.Status))
+	if b.Status != "" {
+		p.Status = field.To(status(&f, b.Status))
 	}
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	return subscriptionAnswer(a.Services.Subscriptions.Update(ctx, caller(ctx), sub, p))
+	return a.subscriptionAnswer(a.Services.Subscriptions.Update(ctx, caller(ctx), ref, p))
+}
+
+// subscriptionRef reads which subscription is meant, and in which version.
+func subscriptionRef(path, match string) (ref subscriptions.Ref, err error) {
+	if ref.ID, err = pathID[id.SubscriptionKind](path); err != nil {
+		return ref, err
+	}
+	ref.Version, err = ifMatch(match)
+	return ref, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 )
@@ -88,8 +89,12 @@ type patchUserInput struct {
 
 type listUsersInput struct {
 	PageInput
-	Username string `query:"username" maxLength:"64"`
-	Role     string `query:"role" enum:"member,viewer,operator,admin,owner"`
+	Kind       string `query:"kind" enum:"person,service"`
+	Role       string `query:"role" enum:"member,viewer,operator,admin,owner"`
+	Disabled   string `query:"disabled" enum:"true,false" doc:"Only those that are, or that are not."`
+	Username   string `query:"username" maxLength:"64" example:"ada"`
+	ExternalID string `query:"external_id" maxLength:"200" example:"cust-1815"`
+	Q          string `query:"q" maxLength:"200" example:"lovelace" doc:"A part of the name, username, email address or external id, of 3 to 64 characters, in either case."`
 }
 
 type idInput struct {
@@ -109,18 +114,7 @@ func (a *api) registerUsers() {
 			}
 			return out, err
 		})
-	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users", "Users", "list-users", "List users", access.UsersRead),
-		func(ctx context.Context, in *listUsersInput) (*listOutput[UserView], error) {
-			last, err := after[id.UserKind](in.Cursor)
-			if err != nil {
-				return nil, err
-			}
-			all, err := a.Services.Users.List(ctx, caller(ctx), users.Filter{Role: access.Role(in.Role), Username: in.Username, After: last, Limit: in.Limit + 1})
-			if err != nil {
-				return nil, err
-			}
-			return pageOf(in.PageInput, all, ViewUser, func(u users.User) string { return u.ID.String() }), nil
-		})
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users", "Users", "list-users", "List users", access.UsersRead), a.listUsers)
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users/{id}", "Users", "get-user", "Get a user", access.UsersRead),
 		func(ctx context.Context, in *idInput) (*userOutput, error) {
 			user, err := pathID[id.UserKind](in.ID)
@@ -130,6 +124,26 @@ func (a *api) registerUsers() {
 			return userAnswer(a.Services.Users.ByID(ctx, caller(ctx), user))
 		})
 	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/users/{id}", "Users", "update-user", "Change a user", access.UsersWrite), a.patchUser)
+}
+
+func (a *api) listUsers(ctx context.Context, in *listUsersInput) (*listOutput[UserView], error) {
+	last, err := after[id.UserKind](in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	var wrong fault.Fields
+	a.keepKeysOut(&wrong, "query.q", in.Q)
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
+	all, err := a.Services.Users.List(ctx, caller(ctx), users.Filter{
+		Kind: users.Kind(in.Kind), Role: access.Role(in.Role), Disabled: yesOrNo(in.Disabled),
+		Username: in.Username, ExternalID: in.ExternalID, Search: in.Q, After: last, Limit: in.Limit + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(in.PageInput, all, ViewUser, func(u users.User) string { return u.ID.String() }), nil
 }
 
 func (a *api) patchUser(ctx context.Context, in *patchUserInput) (*userOutput, error) {

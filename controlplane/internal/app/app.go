@@ -186,6 +186,7 @@ func (a *App) Run(ctx context.Context) error {
 	running.Go(func() { headLog{read: a.DB.Head, log: a.log}.run(ctx) })
 	running.Go(func() { a.gateways.Keep(ctx, a.keepingFailed) })
 	running.Go(func() { a.Keys.Keep(ctx, a.sweepingFailed) })
+	running.Go(func() { a.Subscriptions.Keep(ctx, a.changingFailed) })
 	running.Go(func() { cancel(a.keepDatabase(ctx)) })
 	for _, s := range []struct {
 		server *http.Server
@@ -248,6 +249,10 @@ func (a *App) keepingFailed(err error) {
 
 func (a *App) sweepingFailed(err error) {
 	a.log.Warn("what is kept of keys only for a while is not removed for now; keys are judged as ever", "cause", err.Error())
+}
+
+func (a *App) changingFailed(err error) {
+	a.log.Warn("scheduled changes of plan are not made for now; keys are judged under the plan they are on", "cause", err.Error())
 }
 
 func (a *App) feedFailed(err error) {

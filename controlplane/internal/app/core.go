@@ -151,7 +151,7 @@ func (c *Core) domains(ctx context.Context, now func() time.Time) (err error) {
 	}
 	c.Users = users.New(c.DB.Users(), now)
 	c.Plans = plans.New(c.DB.Plans(), now)
-	c.Subscriptions = subscriptions.New(c.DB.Subscriptions(), now)
+	c.Subscriptions = subscriptions.New(c.DB.Subscriptions(), c.DB.Plans(), now)
 	c.Keys = keys.New(keys.Config{
 		Store: c.DB.Keys(), Digest: c.Peppers, Prefix: prefix, Now: now,
 		Facts: keys.Facts{Owners: c.DB.Users(), Plans: c.DB.Plans(), Subscriptions: c.DB.Subscriptions()},

@@ -141,7 +141,7 @@ func TestPublicPlans(t *testing.T) {
 	var list answer
 	eventually(t, "the list shows the public plan that takes subscriptions", func() bool {
 		list = r.send("GET", "/v1/plans", "")
-		return list.raw == `{"data":[{"slug":"pro","name":"Pro","scopes":[]}]}`
+		return list.raw == `{"data":[{"slug":"pro","name":"Pro","scopes":[],"trial_days":null}]}`
 	})
 	if a := r.send("GET", "/v1/plans", "", "If-None-Match", list.header.Get("ETag")); a.status != 304 || a.raw != "" {
 		t.Errorf("%d %s", a.status, a.raw)

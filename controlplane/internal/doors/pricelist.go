@@ -38,6 +38,8 @@ type PublicPlan struct {
 	Slug   string   `json:"slug" doc:"Names the plan where a key is issued." example:"pro"`
 	Name   string   `json:"name" example:"Pro"`
 	Scopes []string `json:"scopes" doc:"The most that a key under the plan may carry; empty: no bound." example:"[\"reports:*\"]"`
+
+	TrialDays *int `json:"trial_days" nullable:"true" doc:"How long a new subscription is a trial; null: it is none." example:"14"`
 }
 
 // priceList is GET /v1/plans.
@@ -85,7 +87,7 @@ func (l *priceList) current(ctx context.Context) (body []byte, etag string, err 
 	}
 	list := PriceList{Data: make([]PublicPlan, len(offered))}
 	for i, p := range offered {
-		list.Data[i] = PublicPlan{Slug: p.Slug, Name: p.Name, Scopes: p.Scopes}
+		list.Data[i] = PublicPlan{Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, TrialDays: p.TrialDays}
 	}
 	if body, err = json.Marshal(list); err != nil {
 		return nil, "", err

@@ -30,7 +30,7 @@ func (o *offers) Offered(ctx context.Context) ([]plans.Plan, error) {
 func TestPriceList(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	o := &offers{list: []plans.Plan{{Slug: "pro", Name: "Pro", Scopes: []string{"a"}, Public: true}}}
+	o := &offers{list: []plans.Plan{{Slug: "pro", Name: "Pro", Scopes: []string{"a"}, Public: true, TrialDays: new(14)}}}
 	l := &priceList{offers: o, now: func() time.Time { return now }}
 	get := func(match string) *httptest.ResponseRecorder {
 		ctx, leave := context.WithCancel(t.Context())
@@ -43,7 +43,7 @@ func TestPriceList(t *testing.T) {
 	}
 	first := get("")
 	etag := first.Header().Get("Etag")
-	if first.Code != 200 || first.Body.String() != `{"data":[{"slug":"pro","name":"Pro","scopes":["a"]}]}` || etag == "" ||
+	if first.Code != 200 || first.Body.String() != `{"data":[{"slug":"pro","name":"Pro","scopes":["a"],"trial_days":14}]}` || etag == "" ||
 		first.Header().Get("Cache-Control") != "public, max-age=60" || first.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("%d %v %s", first.Code, first.Header(), first.Body)
 	}

@@ -255,14 +255,14 @@ func (d *draft) onPlan(ctx context.Context, slug string, owner users.User) (sub 
 		return sub, err
 	}
 	for _, s := range live {
-		if s.Status != apikey.Ended {
+		if s.Standing(d.now) != subscriptions.StandingEnded {
 			return subscription{s.ID, plan}, nil
 		}
 	}
 	if plan.ArchivedAt != nil {
-		return sub, fault.New(fault.Conflict, "the plan %s is archived and takes no new subscriptions", plan.Slug)
+		return sub, subscriptions.Archived(plan)
 	}
-	made, entry := subscriptions.Make(d.caller, subscriptions.NewSubscription{UserID: owner.ID, PlanID: plan.ID}, d.now)
+	made, entry := subscriptions.Make(d.caller, owner.ID, plan, d.now)
 	d.insertion.Subscriptions = append(d.insertion.Subscriptions, made)
 	d.insertion.Entries = append(d.insertion.Entries, entry)
 	return subscription{made.ID, plan}, nil
@@ -277,7 +277,7 @@ func (d *draft) named(ctx context.Context, wanted id.Subscription, owner users.U
 	if err != nil {
 		return sub, err
 	}
-	if s.Status == apikey.Ended {
+	if s.Standing(d.now) == subscriptions.StandingEnded {
 		return sub, fault.New(fault.Conflict, "this subscription has ended").WithFix("issue under a live subscription or a plan")
 	}
 	plan, err := d.service.facts.Plans.ByID(ctx, s.PlanID)

@@ -33,22 +33,40 @@ type Plan struct {
 	// KeyMaxLifetimeDays is the longest that a key issued under the plan lives;
 	// nil: for ever. It does not reach keys that were issued before.
 	KeyMaxLifetimeDays *int `json:"key_max_lifetime_days"`
+	// TrialDays is how long a subscription that is made under the plan is a trial;
+	// nil: it starts active. It does not reach those there are.
+	TrialDays *int `json:"trial_days"`
 
 	CreatedAt time.Time `json:"-"`
 	UpdatedAt time.Time `json:"-"`
 	Version   int64     `json:"-"`
 }
 
-// MaxLifetimeDays is the most that KeyMaxLifetimeDays can be.
-const MaxLifetimeDays = 36500
+// The most that KeyMaxLifetimeDays and TrialDays can be.
+const (
+	MaxLifetimeDays = 36500
+	MaxTrialDays    = 365
+)
+
+// CountedKeys is up to how many live keys are counted one by one.
+const CountedKeys = 10_000
+
+// LiveKeys is how many keys a change of a plan touches.
+type LiveKeys struct {
+	Count int
+	// Estimated: there are more than CountedKeys, about Count. Counting a million
+	// takes a second, and nobody decides differently for the last digits.
+	Estimated bool
+}
 
 // Filter narrows a list.
 type Filter struct {
-	Slug    string
-	Offered bool   // only public ones that take new subscriptions
-	Search  string // a part of the slug or the name
-	After   id.Plan
-	Limit   int
+	Slug     string
+	Offered  bool   // only public ones that take new subscriptions
+	Archived *bool  // only those that are, or that are not
+	Search   string // a part of the slug or the name
+	After    id.Plan
+	Limit    int
 }
 
 // Store keeps plans, under the same contract as users.Store.
@@ -58,6 +76,9 @@ type Store interface {
 	ByID(ctx context.Context, plan id.Plan) (Plan, error)
 	BySlug(ctx context.Context, slug string) (Plan, error)
 	List(ctx context.Context, f Filter) ([]Plan, error)
+	// LiveKeys counts the live API keys under a plan, as keys.Key has it: they are
+	// good, or will be without a change of their dates, and not rotated.
+	LiveKeys(ctx context.Context, plan id.Plan, at time.Time) (LiveKeys, error)
 }
 
 // Service is what may be done with plans. Safe for concurrent use.
@@ -71,10 +92,11 @@ func New(store Store, now func() time.Time) *Service { return &Service{store: st
 
 // NewPlan is a plan to be made.
 type NewPlan struct {
-	Slug, Name                  string
-	Scopes                      []string
-	Public                      bool
-	MaxKeys, KeyMaxLifetimeDays *int
+	Slug, Name string
+	Scopes     []string
+	Public     bool
+
+	MaxKeys, KeyMaxLifetimeDays, TrialDays *int
 }
 
 // Create makes a plan. It needs plans:write.
@@ -84,7 +106,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewPlan) 
 	}
 	now := s.now().UTC()
 	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, Public: in.Public,
-		MaxKeys: in.MaxKeys, KeyMaxLifetimeDays: in.KeyMaxLifetimeDays, CreatedAt: now, UpdatedAt: now, Version: 1}
+		MaxKeys: in.MaxKeys, KeyMaxLifetimeDays: in.KeyMaxLifetimeDays, TrialDays: in.TrialDays, CreatedAt: now, UpdatedAt: now, Version: 1}
 	if err := p.check(); err != nil {
 		return Plan{}, err
 	}
@@ -101,7 +123,7 @@ type Patch struct {
 	Archived   field.Change[bool]
 	Version    int64
 
-	MaxKeys, KeyMaxLifetimeDays field.Change[*int]
+	MaxKeys, KeyMaxLifetimeDays, TrialDays field.Change[*int]
 }
 
 // Update changes a plan and with it every key under it. It needs plans:write.
@@ -120,6 +142,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, plan id.Plan
 		patch.Public.Apply(&p.Public)
 		patch.MaxKeys.Apply(&p.MaxKeys)
 		patch.KeyMaxLifetimeDays.Apply(&p.KeyMaxLifetimeDays)
+		patch.TrialDays.Apply(&p.TrialDays)
 		s.archive(p, patch.Archived)
 		if err := p.check(); err != nil {
 			return nil, err
@@ -156,6 +179,14 @@ func (s *Service) ByID(ctx context.Context, caller access.Caller, plan id.Plan) 
 	return s.store.ByID(ctx, plan)
 }
 
+// LiveKeys tells how many keys a change of the plan touches. It needs plans:read.
+func (s *Service) LiveKeys(ctx context.Context, caller access.Caller, plan id.Plan) (LiveKeys, error) {
+	if err := caller.Require(access.PlansRead); err != nil {
+		return LiveKeys{}, err
+	}
+	return s.store.LiveKeys(ctx, plan, s.now().UTC())
+}
+
 // List returns a page of plans, the newest first. It needs plans:read.
 func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]Plan, error) {
 	if err := caller.Require(access.PlansRead); err != nil {
@@ -187,5 +218,7 @@ func (p *Plan) check() error {
 	field.Bound(&f, "body.max_keys", p.MaxKeys, field.MaxKeys)
 	field.Bound(&f, "body.key_max_lifetime_days", p.KeyMaxLifetimeDays, MaxLifetimeDays)
 	f.Check(p.KeyMaxLifetimeDays == nil || *p.KeyMaxLifetimeDays != 0, "body.key_max_lifetime_days", "at least one day")
+	field.Bound(&f, "body.trial_days", p.TrialDays, MaxTrialDays)
+	f.Check(p.TrialDays == nil || *p.TrialDays != 0, "body.trial_days", "at least one day")
 	return f.Err()
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
 )
 
 // ExplainKeys runs a list and returns the server's account of each query that
@@ -42,4 +44,18 @@ func (db *DB) ExplainKeys(ctx context.Context, f keys.Filter) (plans [][]byte, e
 	}
 	explain(gather(db.bun.NewSelect(), db.bun, &f))
 	return plans, err
+}
+
+// ExplainSubscriptions is ExplainKeys of subscriptions.
+func (db *DB) ExplainSubscriptions(ctx context.Context, f subscriptions.Filter) (plan []byte, err error) {
+	var rows []*subscriptionRow
+	err = db.pool.QueryRow(ctx, "EXPLAIN (ANALYZE, FORMAT JSON) "+subscriptionQuery(db.bun, &f).Model(&rows).String()).Scan(&plan)
+	return plan, err
+}
+
+// ExplainUsers is ExplainKeys of users.
+func (db *DB) ExplainUsers(ctx context.Context, f users.Filter) (plan []byte, err error) {
+	var rows []*userRow
+	err = db.pool.QueryRow(ctx, "EXPLAIN (ANALYZE, FORMAT JSON) "+userQuery(db.bun, &f).Model(&rows).String()).Scan(&plan)
+	return plan, err
 }

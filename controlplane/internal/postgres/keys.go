@@ -127,7 +127,7 @@ func (s *Keys) Insert(ctx context.Context, in keys.Insertion) error {
 		if err := remember(ctx, tx, in.Request); err != nil {
 			return nil, err
 		}
-		if err := lockOwners(ctx, tx, in.Quotas, in.Keys); err != nil {
+		if err := lockOwners(ctx, tx, &in); err != nil {
 			return nil, err
 		}
 		if err := labelsFree(ctx, tx, in); err != nil {
@@ -149,14 +149,8 @@ func (s *Keys) Insert(ctx context.Context, in keys.Insertion) error {
 }
 
 func insertAll(ctx context.Context, tx bun.Tx, in keys.Insertion) error {
-	if len(in.Subscriptions) > 0 {
-		made := make([]*subscriptionRow, len(in.Subscriptions))
-		for i, sub := range in.Subscriptions {
-			made[i] = rowOfSubscription(sub)
-		}
-		if _, err := tx.NewInsert().Model(&made).Exec(ctx); err != nil {
-			return err
-		}
+	if err := subscribe(ctx, tx, in.Subscriptions); err != nil {
+		return err
 	}
 	rows := make([]*newKeyRow, len(in.Keys))
 	for i, k := range in.Keys {

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,32 +16,34 @@ import (
 // liveSQL is true for keys that count against max_keys and hold their label at
 // the moment that takes its place, as keys.Key.live says. A key that is live
 // never has another stamp than these, and an index leads with them.
-const liveSQL = `k.status IN ('active', 'not_yet_valid', 'disabled') AND k.deleted_at IS NULL AND k.revoked_at IS NULL
+const liveSQL = liveStampSQL + ` AND k.deleted_at IS NULL AND k.revoked_at IS NULL
 	AND k.retires_at IS NULL AND COALESCE(` + endsSQL + `, 'infinity') > ?`
+
+const liveStampSQL = "k.status IN ('active', 'not_yet_valid', 'disabled')"
 
 // endsSQL is keys.EndsAt.
 const endsSQL = `LEAST(k.expires_at, k.rotate_by + make_interval(hours => k.rotate_overlap_hours))`
 
-// lockOwners makes others that would count the same owners' keys, or look for
-// the same labels, wait until this transaction is over. All take the locks in
-// the same order.
-func lockOwners(ctx context.Context, tx bun.Tx, quotas []keys.Quota, made []keys.Sealed) error {
-	var owners []string
-	for _, q := range quotas {
-		owners = append(owners, q.OwnerID.UUID().String())
-	}
-	for _, s := range made {
+// lockOwners makes others that would count the same owners' keys, look for the
+// same labels or subscribe the same users wait until this transaction is over.
+func lockOwners(ctx context.Context, tx bun.Tx, in *keys.Insertion) error {
+	owners := quotaOwners(in.Quotas)
+	for _, s := range in.Keys {
 		if s.Key.Label != "" {
-			owners = append(owners, s.Key.OwnerID.UUID().String())
+			owners = append(owners, s.Key.OwnerID)
 		}
 	}
-	if len(owners) == 0 {
-		return nil
+	for _, s := range in.Subscriptions {
+		owners = append(owners, s.UserID)
 	}
-	slices.Sort(owners)
-	_, err := tx.ExecContext(ctx, "SELECT id FROM users WHERE id = ANY (?::uuid[]) ORDER BY id FOR NO KEY UPDATE",
-		pgdialect.Array(slices.Compact(owners)))
-	return err
+	return lockUsers(ctx, tx, owners...)
+}
+
+func quotaOwners(quotas []keys.Quota) (owners []id.User) {
+	for _, q := range quotas {
+		owners = append(owners, q.OwnerID)
+	}
+	return owners
 }
 
 // labelsFree refuses labels that live keys of the same owners have.

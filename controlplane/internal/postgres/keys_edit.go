@@ -15,7 +15,7 @@ import (
 func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.Key) (*journal.Entry, error)) ([]keys.Key, error) {
 	var selected []keys.Key
 	err := s.db.change(ctx, func(ctx context.Context, tx bun.Tx) (entries []journal.Entry, err error) {
-		if err := lockOwners(ctx, tx, sel.Quotas, nil); err != nil {
+		if err := lockUsers(ctx, tx, quotaOwners(sel.Quotas)...); err != nil {
 			return nil, err
 		}
 		rows, err := lockSelected(ctx, tx, sel)
@@ -121,6 +121,10 @@ func writeKeys(ctx context.Context, tx bun.Tx, rows []*keyRow) error {
 // Rotate implements keys.Store.
 func (s *Keys) Rotate(ctx context.Context, key id.Key, change func(*keys.Key) (keys.Rotation, error)) (successor keys.Key, err error) {
 	err = s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
+		// The subscription before the key, as a change of its plan locks them.
+		if _, err := tx.ExecContext(ctx, "SELECT FROM subscriptions s JOIN keys k ON k.subscription_id = s.id WHERE k.id = ? FOR KEY SHARE OF s", key); err != nil {
+			return nil, err
+		}
 		rows, err := lockSelected(ctx, tx, keys.Selection{IDs: []id.Key{key}})
 		if err != nil {
 			return nil, err

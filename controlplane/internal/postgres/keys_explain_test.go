@@ -36,19 +36,25 @@ UPDATE keys SET tags = '{rare}', scopes = '{rare:read}', name = 'needle ' || nam
 UPDATE keys SET expires_at = now() - interval '1 minute', status = 'active', status_until = now() - interval '1 minute'
 WHERE id IN (SELECT id FROM keys WHERE status = 'active' ORDER BY digest LIMIT 100);`
 
+// populate seeds a database.
+func populate(t *testing.T, h *house, dsn string, people, credentials int) {
+	t.Helper()
+	_, err := seed.Run(t.Context(), seed.Options{
+		DSN: dsn, Population: seed.Population{Users: people, Keys: credentials}, Digester: h.peppers,
+		Chain: journal.NewChain(chainKey), Caller: root(), Now: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // crowded is a database with 100,000 keys.
 func crowded(t *testing.T) *house {
 	t.Helper()
 	dsn := pgtest.DSN(t)
 	h := furnish(t, dsn)
 	ctx := t.Context()
-	_, err := seed.Run(ctx, seed.Options{
-		DSN: dsn, Population: seed.Population{Users: 10_000, Keys: 100_000}, Digester: h.peppers,
-		Chain: journal.NewChain(chainKey), Caller: root(), Now: time.Now(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	populate(t, h, dsn, 10_000, 100_000)
 	conn := must[*pgx.Conn](t)(pgx.Connect(ctx, dsn))
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	for _, sql := range []string{crowdSQL, "VACUUM ANALYZE keys"} {

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -23,6 +25,7 @@ type planRow struct {
 	MaxKeys    *int
 
 	KeyMaxLifetimeDays *int
+	TrialDays          *int
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -32,7 +35,7 @@ type planRow struct {
 func rowOfPlan(p plans.Plan) *planRow {
 	return &planRow{
 		ID: p.ID, Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
-		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays,
+		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, TrialDays: p.TrialDays,
 		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, Version: p.Version,
 	}
 }
@@ -40,7 +43,7 @@ func rowOfPlan(p plans.Plan) *planRow {
 func (r *planRow) domain() plans.Plan {
 	return plans.Plan{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, Scopes: r.Scopes, Public: r.Public, ArchivedAt: r.ArchivedAt,
-		MaxKeys: r.MaxKeys, KeyMaxLifetimeDays: r.KeyMaxLifetimeDays,
+		MaxKeys: r.MaxKeys, KeyMaxLifetimeDays: r.KeyMaxLifetimeDays, TrialDays: r.TrialDays,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
 	}
 }
@@ -89,5 +92,32 @@ func (s *Plans) List(ctx context.Context, f plans.Filter) ([]plans.Plan, error) 
 		if f.Offered {
 			q.Where("p.public AND p.archived_at IS NULL")
 		}
+		if f.Archived != nil {
+			q.Where("(p.archived_at IS NOT NULL) = ?", *f.Archived)
+		}
 	})
+}
+
+// LiveKeys implements plans.Store. The index of plan and status is read up to
+// CountedKeys. Beyond, the server estimates from what it knows of the spread of
+// plans and of statuses; the other conditions it would take for independent.
+func (s *Plans) LiveKeys(ctx context.Context, plan id.Plan, at time.Time) (live plans.LiveKeys, err error) {
+	const under = "SELECT FROM keys k WHERE k.plan_id = ? AND "
+	counted := s.db.bun.NewRaw("SELECT count(*) FROM ("+under+"k.kind = 'api' AND "+liveSQL+" LIMIT ?) AS live", plan, at, plans.CountedKeys+1)
+	if err := counted.Scan(ctx, &live.Count); err != nil || live.Count <= plans.CountedKeys {
+		return live, translate(err)
+	}
+	var account []byte
+	if err := s.db.bun.NewRaw("EXPLAIN (FORMAT JSON) "+under+liveStampSQL, plan).Scan(ctx, &account); err != nil {
+		return live, translate(err)
+	}
+	var parts []struct {
+		Plan struct {
+			Rows float64 `json:"Plan Rows"`
+		}
+	}
+	if err := json.Unmarshal(account, &parts); err != nil || len(parts) == 0 {
+		return live, translate(errors.Join(err, errors.New("postgres: EXPLAIN says nothing")))
+	}
+	return plans.LiveKeys{Count: max(live.Count, int(parts[0].Plan.Rows)), Estimated: true}, nil
 }

@@ -82,15 +82,38 @@ func (s *Users) ByID(ctx context.Context, user id.User) (users.User, error) {
 
 // List implements users.Store.
 func (s *Users) List(ctx context.Context, f users.Filter) ([]users.User, error) {
-	return list(ctx, s.db, f.After, f.Limit, (*userRow).domain, func(q *bun.SelectQuery) {
-		if f.Role != "" {
-			q.Where("u.role = ?", string(f.Role))
+	var rows []*userRow
+	if err := userQuery(s.db.bun, &f).Model(&rows).Scan(ctx); err != nil {
+		return nil, translate(err)
+	}
+	all := make([]users.User, len(rows))
+	for i, r := range rows {
+		all[i] = r.domain()
+	}
+	return all, nil
+}
+
+// userTextSQL is what a search looks through; an index has the same expression.
+const userTextSQL = `(u.name || E'\n' || COALESCE(u.username, '') || E'\n' || u.email || E'\n' || COALESCE(u.external_id, ''))`
+
+// userQuery is a list: each filter alone has an index in its order.
+func userQuery(db *bun.DB, f *users.Filter) *bun.SelectQuery {
+	q := db.NewSelect().OrderExpr("u.id DESC").Limit(int64(min(max(f.Limit, 1), maxPage)))
+	if !f.After.IsZero() {
+		q.Where("u.id < ?", f.After)
+	}
+	for _, exact := range []struct{ column, value string }{
+		{"kind", string(f.Kind)}, {"role", string(f.Role)}, {"username", f.Username}, {"external_id", f.ExternalID},
+	} {
+		if exact.value != "" {
+			q.Where("u.? = ?", bun.Ident(exact.column), exact.value)
 		}
-		if f.Username != "" {
-			q.Where("u.username = ?", f.Username)
-		}
-		if f.Search != "" { // the expression of users_text_idx
-			q.Where(`(u.name || E'\n' || COALESCE(u.username, '') || E'\n' || u.email || E'\n' || COALESCE(u.external_id, '')) ILIKE ?`, containing(f.Search))
-		}
-	})
+	}
+	if f.Disabled != nil {
+		q.Where("(u.disabled_at IS NOT NULL) = ?", *f.Disabled)
+	}
+	if f.Search != "" {
+		q.Where(userTextSQL+" ILIKE ?", containing(f.Search))
+	}
+	return q
 }

@@ -1,25 +1,54 @@
-// Package subscriptions owns which user is on which plan, and in what state.
+// Package subscriptions owns which user is on which plan, in what state, and
+// what becomes of it by itself: its ends, and a change of plan at a time to come.
 //
-// Invariants: one live subscription per user and plan; ends take effect by the
-// clock when a key is judged, never by a job's timing. Called by the admin API
-// and by keys, which reuses or makes one at issue; the postgres adapter is its
-// Store.
+//	active, trialing ──pause──► paused ──resume──► what it was
+//	       │  ▲────────resume─────┐
+//	       └──cancel──► canceled ─┴─period_end─► ended      (cancel now: ended at once)
+//	trialing ──trial_ends_at──► trial_ended ──renew──► active
+//
+// Invariants: one live subscription per user and plan, those that a live one will
+// change to included; ends take effect by the clock when a key is judged, never
+// by a job's timing; what has ended stays ended. A change of plan takes nothing
+// back that was given away, so a job makes it, within a second of its time.
+//
+// Called by the admin API and by keys, which reuses or makes one at issue; the
+// postgres adapter is its Store.
 package subscriptions
 
 import (
 	"context"
+	"slices"
 	"time"
 
-	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
 // Status is the state that a subscription was put into.
 type Status = apikey.SubscriptionStatus
+
+// Standing is what a subscription is at a moment: its status, or what the clock
+// has made of it. It is what everybody is shown as the status.
+type Standing string
+
+// The standings.
+const (
+	StandingTrialing   Standing = "trialing"
+	StandingActive     Standing = "active"
+	StandingTrialEnded Standing = "trial_ended"
+	StandingPaused     Standing = "paused"
+	StandingCanceled   Standing = "canceled" // good until its period ends
+	StandingEnded      Standing = "ended"
+)
+
+// Standings are all of them.
+var Standings = []Standing{
+	StandingTrialing, StandingActive, StandingTrialEnded, StandingPaused, StandingCanceled, StandingEnded,
+}
 
 // Subscription is a user on a plan.
 type Subscription struct {
@@ -28,138 +57,132 @@ type Subscription struct {
 	PlanID      id.Plan         `json:"plan_id"`
 	Status      Status          `json:"status"`
 	TrialEndsAt *time.Time      `json:"trial_ends_at"` // needed while trialing
-	PeriodEnd   *time.Time      `json:"period_end"`    // needed once canceled
-	CreatedAt   time.Time       `json:"-"`
-	UpdatedAt   time.Time       `json:"-"`
-	Version     int64           `json:"-"`
+	PeriodStart *time.Time      `json:"period_start"`
+	PeriodEnd   *time.Time      `json:"period_end"` // needed once canceled
+	// NextPlanID is the plan that it changes to at NextPlanAt; both or neither.
+	NextPlanID id.Plan    `json:"next_plan_id"`
+	NextPlanAt *time.Time `json:"next_plan_at"`
+	// ResumesTo is active or trialing: what it is, or was before it was paused or
+	// canceled. A pause must not make a paid subscription of a trial.
+	ResumesTo Status    `json:"-"`
+	CreatedAt time.Time `json:"-"`
+	UpdatedAt time.Time `json:"-"`
+	Version   int64     `json:"-"`
+}
+
+// Standing computes what the subscription is at a moment, by the rule by which
+// keys under it are judged.
+func (s *Subscription) Standing(now time.Time) Standing {
+	judged := apikey.Subscription{Status: s.Status, TrialEndsAt: apikey.InstantOfPtr(s.TrialEndsAt), PeriodEnd: apikey.InstantOfPtr(s.PeriodEnd)}
+	return Standing(judged.Standing(apikey.InstantOf(now)))
+}
+
+// StandingUntil returns the moment up to which the standing of now holds if
+// nobody changes the subscription; nil: for good.
+func (s *Subscription) StandingUntil(now time.Time) *time.Time {
+	switch s.Standing(now) {
+	case StandingTrialing:
+		return s.TrialEndsAt
+	case StandingCanceled:
+		return s.PeriodEnd
+	}
+	return nil
+}
+
+// EndsAt returns the first moment at which its keys are refused, or have been,
+// if nobody changes it; nil where that is not known to come.
+func (s *Subscription) EndsAt() *time.Time {
+	switch s.Status {
+	case apikey.Trialing:
+		return s.TrialEndsAt
+	case apikey.Canceled, apikey.Ended:
+		return s.PeriodEnd
+	}
+	return nil
 }
 
 // Filter narrows a list.
 type Filter struct {
-	UserID id.User
-	PlanID id.Plan
-	After  id.Subscription
-	Limit  int
+	UserID   id.User
+	PlanID   id.Plan
+	Standing Standing // as of At
+	At       time.Time
+	After    id.Subscription
+	Limit    int
 }
 
-// Store keeps subscriptions, under the same contract as users.Store. Insert
-// answers ALREADY_EXISTS where the user has a live one on the plan, and
-// NotFound where the user or the plan is not there.
+// Store keeps subscriptions, under the same contract as users.Store.
 type Store interface {
+	// Insert answers ALREADY_EXISTS where the user has a live one on the plan, or
+	// one that will change to it, and Invalid where the user is not there.
 	Insert(ctx context.Context, s Subscription, e journal.Entry) error
+	// Update answers ALREADY_EXISTS where the edited one is on a plan, or will
+	// change to one, for which Insert would. The keys under it follow its plan.
 	Update(ctx context.Context, subscription id.Subscription, change func(*Subscription) (*journal.Entry, error)) (Subscription, error)
 	ByID(ctx context.Context, subscription id.Subscription) (Subscription, error)
 	List(ctx context.Context, f Filter) ([]Subscription, error)
+	// Due returns at most limit subscriptions whose change of plan is due.
+	Due(ctx context.Context, at time.Time, limit int) ([]id.Subscription, error)
+	// Restamp makes lists quick for those whose standing the clock has changed,
+	// at most limit of them, and returns how many. Lists are right without it.
+	Restamp(ctx context.Context, at time.Time, limit int) (int, error)
 }
 
-// Service is what may be done with subscriptions. Safe for concurrent use.
-type Service struct {
-	store Store
-	now   func() time.Time
+// Plans finds plans.
+type Plans interface {
+	ByID(ctx context.Context, plan id.Plan) (plans.Plan, error)
 }
 
-// New returns the service over a store.
-func New(store Store, now func() time.Time) *Service { return &Service{store: store, now: now} }
-
-// NewSubscription is a subscription to be made.
-type NewSubscription struct {
-	UserID      id.User
-	PlanID      id.Plan
-	Status      Status
-	TrialEndsAt *time.Time
-	PeriodEnd   *time.Time
-}
-
-// Create puts a user on a plan. It needs subscriptions:write.
-func (s *Service) Create(ctx context.Context, caller access.Caller, in NewSubscription) (Subscription, error) {
-	if err := caller.Require(access.SubscriptionsWrite); err != nil {
-		return Subscription{}, err
-	}
-	sub, entry := Make(caller, in, s.now())
-	if err := sub.check(); err != nil {
-		return Subscription{}, err
-	}
-	return sub, s.store.Insert(ctx, sub, entry)
-}
-
-// Make returns a subscription with the entry that tells of it, for a store to
-// write together.
-func Make(caller access.Caller, in NewSubscription, now time.Time) (Subscription, journal.Entry) {
-	now = now.UTC()
-	sub := Subscription{
-		ID: id.New[id.SubscriptionKind](), UserID: in.UserID, PlanID: in.PlanID, Status: in.Status,
-		TrialEndsAt: in.TrialEndsAt, PeriodEnd: in.PeriodEnd, CreatedAt: now, UpdatedAt: now, Version: 1,
-	}
-	_, after := journal.Diff(struct{}{}, sub)
-	return sub, journal.Entry{Caller: caller, At: now, Action: "subscription.create", Target: sub.target(), After: after}
-}
-
-// Patch is a change of some of a subscription's settings.
-type Patch struct {
-	Status                 field.Change[Status]
-	TrialEndsAt, PeriodEnd field.Change[*time.Time]
-	Version                int64
-}
-
-// Update changes a subscription and with it every key under it. It needs
-// subscriptions:write. What has ended stays ended: a new one is made instead.
-func (s *Service) Update(ctx context.Context, caller access.Caller, sub id.Subscription, p Patch) (Subscription, error) {
-	if err := caller.Require(access.SubscriptionsWrite); err != nil {
-		return Subscription{}, err
-	}
-	return s.store.Update(ctx, sub, func(sub *Subscription) (*journal.Entry, error) {
-		before := *sub
-		if err := fault.CheckVersion(p.Version, sub.Version); err != nil {
-			return nil, err
+// put brings the subscription into a state.
+func (s *Subscription) put(to Status, now time.Time) {
+	s.Status = to
+	switch to {
+	case apikey.Active, apikey.Trialing:
+		s.ResumesTo = to
+	case apikey.Ended:
+		if s.PeriodEnd == nil || s.PeriodEnd.After(now) {
+			s.PeriodEnd = &now // the period is cut off
 		}
-		p.Status.Apply(&sub.Status)
-		p.TrialEndsAt.Apply(&sub.TrialEndsAt)
-		p.PeriodEnd.Apply(&sub.PeriodEnd)
-		if before.Status == apikey.Ended && sub.Status != apikey.Ended {
-			return nil, fault.New(fault.Conflict, "this subscription has ended").WithFix("make a new subscription")
+		if s.PeriodStart != nil && !s.PeriodStart.Before(*s.PeriodEnd) {
+			s.PeriodStart = nil // it had not begun
 		}
-		if err := sub.check(); err != nil {
-			return nil, err
-		}
-		was, is := journal.Diff(before, sub)
-		if len(is) == 0 {
-			return nil, nil
-		}
-		sub.UpdatedAt = s.now().UTC()
-		return &journal.Entry{
-			Caller: caller, At: sub.UpdatedAt, Action: "subscription.update", Target: sub.target(), Before: was, After: is,
-			Touches: []string{sub.ID.String()},
-			Refresh: sub.Status == apikey.Active,
-		}, nil
-	})
+	}
+	if to == apikey.Canceled || to == apikey.Ended {
+		s.stay()
+	}
 }
 
-// ByID returns a subscription. It needs subscriptions:read.
-func (s *Service) ByID(ctx context.Context, caller access.Caller, sub id.Subscription) (Subscription, error) {
-	if err := caller.Require(access.SubscriptionsRead); err != nil {
-		return Subscription{}, err
-	}
-	return s.store.ByID(ctx, sub)
-}
-
-// List returns a page of subscriptions, the newest first. It needs
-// subscriptions:read.
-func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]Subscription, error) {
-	if err := caller.Require(access.SubscriptionsRead); err != nil {
-		return nil, err
-	}
-	return s.store.List(ctx, f)
-}
+// stay drops a scheduled change of plan.
+func (s *Subscription) stay() { s.NextPlanID, s.NextPlanAt = id.Plan{}, nil }
 
 func (s *Subscription) target() journal.Target {
 	return journal.Target{Kind: "subscription", ID: s.ID.String()}
 }
 
+// check normalises a subscription and notes every value that breaks a rule.
 func (s *Subscription) check() error {
 	var f fault.Fields
-	field.Time(&f, "body.trial_ends_at", s.TrialEndsAt)
-	field.Time(&f, "body.period_end", s.PeriodEnd)
+	for _, moment := range []struct {
+		location string
+		at       **time.Time
+	}{{"body.trial_ends_at", &s.TrialEndsAt}, {"body.period_start", &s.PeriodStart}, {"body.period_end", &s.PeriodEnd}} {
+		field.Time(&f, moment.location, *moment.at)
+		*moment.at = microseconds(*moment.at)
+	}
 	f.Check(s.Status != apikey.Trialing || s.TrialEndsAt != nil, "body.trial_ends_at", "needed while the status is trialing")
 	f.Check(s.Status != apikey.Canceled || s.PeriodEnd != nil, "body.period_end", "needed when the status is canceled")
+	f.Check(s.PeriodStart == nil || s.PeriodEnd == nil || s.PeriodStart.Before(*s.PeriodEnd), "body.period_start", "a time before period_end")
 	return f.Err()
 }
+
+// microseconds is the precision that is stored.
+func microseconds(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	stored := t.UTC().Truncate(time.Microsecond)
+	return &stored
+}
+
+// KnownStanding reports whether s is a standing.
+func KnownStanding(s Standing) bool { return slices.Contains(Standings, s) }

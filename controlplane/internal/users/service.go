@@ -140,6 +140,13 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]U
 	if err := caller.Require(access.UsersRead); err != nil {
 		return nil, err
 	}
+	var wrong fault.Fields
+	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
+		field.Search(&wrong, "query.q", f.Search)
+	}
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
 	return s.store.List(ctx, f)
 }
 

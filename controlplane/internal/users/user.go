@@ -57,11 +57,14 @@ type User struct {
 
 // Filter narrows a list.
 type Filter struct {
-	Role     access.Role
-	Username string
-	Search   string  // a part of the name, username, email address or external id
-	After    id.User // the last one of the page before; the newest come first
-	Limit    int
+	Kind       Kind
+	Role       access.Role
+	Username   string
+	ExternalID string
+	Disabled   *bool
+	Search     string  // a part of the name, username, email address or external id, in either case
+	After      id.User // the last one of the page before; the newest come first
+	Limit      int
 }
 
 // Store keeps users. Every method answers NotFound for a user that is not

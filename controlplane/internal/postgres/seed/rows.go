@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
@@ -72,7 +73,7 @@ func (s *spread) userRow(n int) []any {
 }
 
 var subscriptionColumns = []string{
-	"id", "user_id", "plan_id", "status", "trial_ends_at", "period_end", "created_at", "updated_at", "version",
+	"id", "user_id", "plan_id", "status", "trial_ends_at", "period_end", "resumes_to", "standing", "standing_until", "created_at", "updated_at", "version",
 }
 
 func (s *spread) subscriptionRow(n int) []any {
@@ -88,8 +89,14 @@ func (s *spread) subscriptionRow(n int) []any {
 	case "canceled":
 		period = &end
 	}
+	status, _ := apikey.ParseSubscriptionStatus(u.status)
+	stamp, resumes := subscriptions.Subscription{Status: status, TrialEndsAt: trial, PeriodEnd: period}, apikey.Active
+	if status == apikey.Trialing {
+		resumes = status
+	}
 	return []any{
-		[16]byte(s.subID(n)), [16]byte(s.userID(n)), [16]byte(s.plans[u.plan].UUID()), u.status, trial, period, at, at, int64(1),
+		[16]byte(s.subID(n)), [16]byte(s.userID(n)), [16]byte(s.plans[u.plan].UUID()), u.status, trial, period,
+		resumes.String(), string(stamp.Standing(s.now)), stamp.StandingUntil(s.now), at, at, int64(1),
 	}
 }
 
