@@ -239,9 +239,9 @@ func (r *snapReader) into(l *validator.Loading, applied int64) (records int, _ i
 	for ended := false; ; {
 		kind, body, err := r.frame()
 		switch {
-		case err == io.EOF && ended:
+		case errors.Is(err, io.EOF) && ended:
 			return records, applied, nil
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return 0, 0, errSnapTorn
 		case err != nil:
 			return 0, 0, err
