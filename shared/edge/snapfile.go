@@ -239,9 +239,9 @@ func (r *snapReader) into(l *validator.Loading, applied int64) (records int, _ i
 	for ended := false; ; {
 		kind, body, err := r.frame()
 		switch {
-		case errors.Is(err, io.EOF) && ended:
+		case err == io.EOF && ended: //nolint:errorlint // an end within a frame is wrapped, and is none
 			return records, applied, nil
-		case errors.Is(err, io.EOF):
+		case err == io.EOF: //nolint:errorlint // likewise
 			return 0, 0, errSnapTorn
 		case err != nil:
 			return 0, 0, err

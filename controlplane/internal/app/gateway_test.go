@@ -138,10 +138,10 @@ func (g *gateway) caches(keys ...string) {
 	for _, key := range keys {
 		eventually(g.t, g.name+" has the record", func() bool {
 			out := g.ask(key)
-			if !out.Allowed {
+			if !out.Allowed && code(out) != "UNDECIDED" { // which a busy machine's look-up may be
 				g.t.Fatalf("%s: a good key is %s", g.name, out.Body)
 			}
-			return len(out.Calls) == 2
+			return out.Allowed && len(out.Calls) == 2
 		})
 	}
 }
