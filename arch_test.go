@@ -42,6 +42,7 @@ var domains = [][]string{
 	{"access"},
 	{"journal"},
 	{"users"},
+	{"limits"},
 	{"plans"},
 	{"subscriptions"},
 	{"keys"},

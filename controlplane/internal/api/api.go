@@ -28,6 +28,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/identity"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/controlplane/internal/limits"
 	"github.com/latchkey/latchkey/controlplane/internal/overview"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
@@ -40,6 +41,7 @@ import (
 type Services struct {
 	Keys          *keys.Service
 	Users         *users.Service
+	Limits        *limits.Service
 	Plans         *plans.Service
 	Subscriptions *subscriptions.Service
 	Gateways      *gateways.Service
@@ -104,6 +106,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerKeys()
 	a.registerHolder()
 	a.registerUsers()
+	a.registerLimits()
 	a.registerPlans()
 	a.registerSubscriptions()
 	a.registerGateways()
@@ -173,6 +176,7 @@ func document(c Config) huma.Config {
 		{Name: "Keys", Description: "Issue, change and revoke keys."},
 		{Name: "Users", Description: "The people and services that hold keys."},
 		{Name: "Plans", Description: "Tiers: what keys under them may do."},
+		{Name: "Limits", Description: "How much may be spent, as plans refer to it. Limits are kept as data: this version does not enforce them, and nothing is counted or refused by them."},
 		{Name: "Subscriptions", Description: "Which user is on which plan."},
 		{Name: "Gateways", Description: "The processes at the edge, and how far they follow."},
 		{Name: "Overview", Description: "How much there is of everything, and where a word stands."},

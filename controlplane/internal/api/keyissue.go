@@ -38,6 +38,8 @@ type issueKeyRequest struct {
 	ExpiresAt      *time.Time      `json:"expires_at,omitempty" doc:"Where the plan bounds a key's life and this is not given, it is that bound."`
 	ExpiresInDays  int             `json:"expires_in_days,omitempty" minimum:"1" maximum:"36500" doc:"Instead of expires_at."`
 
+	LimitOverrides map[string]int64 `json:"limit_overrides,omitempty" example:"{\"burst\": 500}" doc:"Amounts of the key's own in place of those of its plan's limits, by name. At most 16; names that the plan lacks mean nothing. This version keeps them and does not enforce limits."`
+
 	RotateEveryDays    int  `json:"rotate_every_days,omitempty" minimum:"1" maximum:"365" doc:"How often the holder must rotate it, with POST /v1/keys/self/rotate; POST /v1/auth tells the holder by Latchkey-Rotate-By. Never where it is not given."`
 	RotateOverlapHours *int `json:"rotate_overlap_hours,omitempty" minimum:"0" maximum:"720" doc:"With rotate_every_days: how long the old secret stays good after that, and the grace after the deadline; 24 where it is not given."`
 }
@@ -127,7 +129,7 @@ func (b *issueKeyRequest) domain() (keys.NewKey, error) {
 		Plan:           b.Plan, Name: b.Name, Label: b.Label, Idempotent: b.Idempotent, Scopes: b.Scopes, Tags: b.Tags, Metadata: b.Metadata,
 		AllowCIDRs: networks(&f, "body.allow_cidrs", b.AllowCIDRs), DenyCIDRs: networks(&f, "body.deny_cidrs", b.DenyCIDRs),
 		AllowMethods: b.AllowMethods, AllowPaths: b.AllowPaths,
-		NotBefore: b.NotBefore, ExpiresAt: b.ExpiresAt, ExpiresInDays: b.ExpiresInDays,
+		LimitOverrides: b.LimitOverrides, NotBefore: b.NotBefore, ExpiresAt: b.ExpiresAt, ExpiresInDays: b.ExpiresInDays,
 		RotateEveryDays: b.RotateEveryDays, RotateOverlapHours: orElse(b.RotateOverlapHours, defaultOverlap),
 	}
 	if b.Kind == apikey.KindManagement.String() {

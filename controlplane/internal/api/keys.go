@@ -85,7 +85,7 @@ func (a *api) patchKey(ctx context.Context, in *patchKeyInput) (*keyOutput, erro
 	p := keys.Patch{
 		Name: b.Name.Change, Scopes: b.Scopes.Change, Tags: b.Tags.Change, Metadata: b.Metadata.Change,
 		AllowMethods: b.AllowMethods.Change, AllowPaths: b.AllowPaths.Change,
-		NotBefore: b.NotBefore.Change, ExpiresAt: b.ExpiresAt.Change, Version: version,
+		LimitOverrides: b.LimitOverrides.Change, NotBefore: b.NotBefore.Change, ExpiresAt: b.ExpiresAt.Change, Version: version,
 		RotateEveryDays: b.RotateEveryDays.Change, RotateOverlapHours: b.RotateOverlapHours.Change,
 		AllowCIDRs: changedNetworks(&f, "body.allow_cidrs", b.AllowCIDRs),
 		DenyCIDRs:  changedNetworks(&f, "body.deny_cidrs", b.DenyCIDRs),

@@ -39,6 +39,8 @@ type KeyView struct {
 	CreatedAt      time.Time       `json:"created_at"`
 	UpdatedAt      time.Time       `json:"updated_at"`
 
+	LimitOverrides map[string]int64 `json:"limit_overrides" example:"{\"burst\": 500}" doc:"Amounts in place of those of its plan's limits, by name. This version does not enforce limits."`
+
 	RotateEveryDays    *int       `json:"rotate_every_days" nullable:"true" example:"30" doc:"How often its holder must rotate it; null: never."`
 	RotateOverlapHours *int       `json:"rotate_overlap_hours" nullable:"true" example:"24" doc:"How long the old secret stays good then, and the grace after rotate_by."`
 	RotateBy           *time.Time `json:"rotate_by" nullable:"true" doc:"When its holder must have rotated it. Past this by the overlap it has expired."`
@@ -52,7 +54,7 @@ func ViewKey(k keys.Key, now time.Time) KeyView {
 		ID: k.ID.String(), Kind: k.Kind.String(), Environment: orNull(k.Environment.String()), Status: string(k.Status(now)),
 		Name: k.Name, Label: orNull(k.Label), Start: k.Start, Last4: k.Last4, OwnerID: k.OwnerID.String(), SubscriptionID: orNull(k.SubscriptionID.String()),
 		Scopes: k.Scopes, Tags: k.Tags, Metadata: k.Metadata, AllowCIDRs: texts(k.AllowCIDRs), DenyCIDRs: texts(k.DenyCIDRs),
-		AllowMethods: k.AllowMethods, AllowPaths: k.AllowPaths, NotBefore: k.NotBefore, ExpiresAt: k.ExpiresAt,
+		AllowMethods: k.AllowMethods, AllowPaths: k.AllowPaths, LimitOverrides: k.LimitOverrides, NotBefore: k.NotBefore, ExpiresAt: k.ExpiresAt,
 		DisabledAt: k.DisabledAt, RevokedAt: k.RevokedAt, RevokeReason: orNull(string(k.RevokeReason)),
 		RotatedFrom: orNull(k.RotatedFrom.String()), RotatedTo: orNull(k.RotatedTo.String()), RetiresAt: k.RetiresAt, RotateBy: k.RotateBy,
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
@@ -122,6 +124,8 @@ type patchKeyInput struct {
 		AllowPaths   nullable[[]string]        `json:"allow_paths,omitempty"`
 		NotBefore    nullable[*time.Time]      `json:"not_before,omitempty"`
 		ExpiresAt    nullable[*time.Time]      `json:"expires_at,omitempty"`
+
+		LimitOverrides nullable[map[string]int64] `json:"limit_overrides,omitempty" doc:"All that the key is to have: names of limits with an amount each."`
 
 		RotateEveryDays    nullable[int] `json:"rotate_every_days,omitempty" doc:"1 to 365, from now on; null: never."`
 		RotateOverlapHours nullable[int] `json:"rotate_overlap_hours,omitempty" doc:"0 to 720."`

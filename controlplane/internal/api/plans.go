@@ -8,6 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 )
@@ -27,6 +29,8 @@ type PlanView struct {
 
 	KeyMaxLifetimeDays *int `json:"key_max_lifetime_days" nullable:"true" example:"90" doc:"How long a key that is issued under it may live; null: for ever."`
 	TrialDays          *int `json:"trial_days" nullable:"true" example:"14" doc:"How long a subscription that is made under it is a trial; null: it starts active."`
+
+	LimitIDs []string `json:"limit_ids" example:"[\"lim_0190c2f57d3a7c3e8f5a2b6d1c9e4a70\"]" doc:"The limits of keys under it. This version keeps them and does not enforce them."`
 }
 
 // planDetailView is a plan with what it costs to find out.
@@ -38,7 +42,7 @@ type planDetailView struct {
 
 func viewPlan(p plans.Plan) PlanView {
 	return PlanView{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
-		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, TrialDays: p.TrialDays, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, TrialDays: p.TrialDays, LimitIDs: textsOf(p.LimitIDs), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
 
 type planOutput struct {
@@ -69,6 +73,8 @@ type createPlanInput struct {
 		MaxKeys            *int `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10"`
 		KeyMaxLifetimeDays *int `json:"key_max_lifetime_days,omitempty" minimum:"1" maximum:"36500" example:"90"`
 		TrialDays          *int `json:"trial_days,omitempty" minimum:"1" maximum:"365" example:"14" doc:"A subscription that is made under it, by issuing a key too, starts as a trial of so many days."`
+
+		LimitIDs []string `json:"limit_ids,omitempty" maxItems:"16" example:"[\"lim_0190c2f57d3a7c3e8f5a2b6d1c9e4a70\"]" doc:"No two of one name."`
 	}
 }
 
@@ -85,6 +91,8 @@ type patchPlanInput struct {
 		MaxKeys            nullable[*int] `json:"max_keys,omitempty"`
 		KeyMaxLifetimeDays nullable[*int] `json:"key_max_lifetime_days,omitempty" doc:"For keys that are issued from now on."`
 		TrialDays          nullable[*int] `json:"trial_days,omitempty" doc:"For subscriptions that are made from now on."`
+
+		LimitIDs nullable[[]string] `json:"limit_ids,omitempty" doc:"All that the plan is to have, no two of one name."`
 	}
 }
 
@@ -103,9 +111,14 @@ func (a *api) registerPlans() {
 
 func (a *api) createPlan(ctx context.Context, in *createPlanInput) (*planOutput, error) {
 	b := &in.Body
+	var f fault.Fields
+	limits := limitIDs(&f, "body.limit_ids", b.LimitIDs)
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
 	out, err := planAnswer(a.Services.Plans.Create(ctx, caller(ctx), plans.NewPlan{
 		Slug: b.Slug, Name: b.Name, Scopes: b.Scopes, Public: b.Public,
-		MaxKeys: b.MaxKeys, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays, TrialDays: b.TrialDays,
+		MaxKeys: b.MaxKeys, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays, TrialDays: b.TrialDays, LimitIDs: limits,
 	}))
 	if err == nil {
 		out.Location = "/api/v1/plans/" + out.Body.ID
@@ -160,8 +173,14 @@ func (a *api) patchPlan(ctx context.Context, in *patchPlanInput) (*planOutput, e
 		return nil, err
 	}
 	b := &in.Body
+	var f fault.Fields
+	limits := limitIDs(&f, "body.limit_ids", b.LimitIDs.Value)
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
 	return planAnswer(a.Services.Plans.Update(ctx, caller(ctx), plan, plans.Patch{
 		Slug: b.Slug.Change, Name: b.Name.Change, Scopes: b.Scopes.Change, Public: b.Public.Change, Archived: b.Archived.Change,
-		MaxKeys: b.MaxKeys.Change, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays.Change, TrialDays: b.TrialDays.Change, Version: version,
+		MaxKeys: b.MaxKeys.Change, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays.Change, TrialDays: b.TrialDays.Change,
+		LimitIDs: field.Change[[]id.Limit]{Present: b.LimitIDs.Present, Value: limits}, Version: version,
 	}))
 }

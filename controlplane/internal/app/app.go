@@ -105,7 +105,7 @@ func (a *App) handler(o Options, told *feed) (http.Handler, error) {
 	c, mux, signIn := &a.Config, http.NewServeMux(), a.newIdentity(o.Now)
 	a.registry.MustRegister(signInFigures(signIn))
 	config := api.Config{
-		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn, Gateways: a.gateways, Overview: a.newOverview(o.Now)},
+		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Limits: a.Limits, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn, Gateways: a.gateways, Overview: a.newOverview(o.Now)},
 		Judge:    a.validator, Setup: a.Bootstrap, Prefixes: told.Prefixes, Now: o.Now,
 		Version: o.Version, PublicURL: string(c.PublicURL), CookieSecure: c.CookieSecure,
 	}

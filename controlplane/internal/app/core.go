@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/controlplane/internal/limits"
 	"github.com/latchkey/latchkey/controlplane/internal/pgserver"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/controlplane/internal/postgres"
@@ -54,6 +55,7 @@ type Core struct {
 
 	Keys          *keys.Service
 	Users         *users.Service
+	Limits        *limits.Service
 	Plans         *plans.Service
 	Subscriptions *subscriptions.Service
 	Bootstrap     *bootstrap.Service
@@ -150,7 +152,8 @@ func (c *Core) domains(ctx context.Context, now func() time.Time) (err error) {
 		return err
 	}
 	c.Users = users.New(c.DB.Users(), now)
-	c.Plans = plans.New(c.DB.Plans(), now)
+	c.Limits = limits.New(c.DB.Limits(), now)
+	c.Plans = plans.New(c.DB.Plans(), c.DB.Limits(), now)
 	c.Subscriptions = subscriptions.New(c.DB.Subscriptions(), c.DB.Plans(), now)
 	c.Keys = keys.New(keys.Config{
 		Store: c.DB.Keys(), Digest: c.Peppers, Prefix: prefix, Now: now,

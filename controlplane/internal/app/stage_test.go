@@ -101,6 +101,8 @@ func (s *stage) make(kind string, by *actor) string {
 		return s.call(s.admin, "POST", "/api/v1/users", m{"name": "Ada"}, 201).text("id")
 	case "pln":
 		return s.call(s.admin, "POST", "/api/v1/plans", m{"slug": fmt.Sprintf("plan-%d", s.made), "name": "A plan"}, 201).text("id")
+	case "lim":
+		return s.call(s.admin, "POST", "/api/v1/limits", m{"name": fmt.Sprintf("limit-%d", s.made), "kind": "rate", "amount": 10, "window_seconds": 60}, 201).text("id")
 	case "sub":
 		return s.call(s.admin, "POST", "/api/v1/subscriptions", m{"user_id": s.make("usr", by), "plan_id": s.make("pln", by)}, 201).text("id")
 	case "key":
@@ -123,7 +125,7 @@ func (s *stage) make(kind string, by *actor) string {
 
 // kinds are the prefixes of ids by the part of an address that they follow.
 var kinds = map[string]string{
-	"keys": "key", "users": "usr", "plans": "pln", "subscriptions": "sub", "sessions": "ses",
+	"keys": "key", "users": "usr", "plans": "pln", "subscriptions": "sub", "limits": "lim", "sessions": "ses",
 }
 
 // request is a request as tests build and break it.

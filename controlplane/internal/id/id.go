@@ -27,6 +27,7 @@ type (
 	SubscriptionKind struct{}
 	EventKind        struct{}
 	SessionKind      struct{}
+	LimitKind        struct{}
 )
 
 func (UserKind) prefix() string         { return "usr_" }
@@ -35,6 +36,7 @@ func (PlanKind) prefix() string         { return "pln_" }
 func (SubscriptionKind) prefix() string { return "sub_" }
 func (EventKind) prefix() string        { return "evt_" }
 func (SessionKind) prefix() string      { return "ses_" }
+func (LimitKind) prefix() string        { return "lim_" }
 
 // The ids there are.
 type (
@@ -44,6 +46,7 @@ type (
 	Subscription = Of[SubscriptionKind]
 	Event        = Of[EventKind]
 	Session      = Of[SessionKind]
+	Limit        = Of[LimitKind]
 )
 
 // New returns a fresh id. Ids made later sort later, to the millisecond.

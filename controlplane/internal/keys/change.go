@@ -22,6 +22,7 @@ type Patch struct {
 	Metadata                 field.Change[json.RawMessage]
 	AllowCIDRs, DenyCIDRs    field.Change[[]netip.Prefix]
 	AllowMethods, AllowPaths field.Change[[]string]
+	LimitOverrides           field.Change[map[string]int64]
 	NotBefore, ExpiresAt     field.Change[*time.Time]
 	// RotateEveryDays counts from the change on; 0 ends it.
 	RotateEveryDays, RotateOverlapHours field.Change[int]
@@ -98,6 +99,7 @@ func (p Patch) apply(k *Key, now time.Time) {
 	p.Scopes.Apply(&k.Scopes)
 	p.Tags.Apply(&k.Tags)
 	p.Metadata.Apply(&k.Metadata)
+	p.LimitOverrides.Apply(&k.LimitOverrides)
 	p.AllowCIDRs.Apply(&k.AllowCIDRs)
 	p.DenyCIDRs.Apply(&k.DenyCIDRs)
 	p.AllowMethods.Apply(&k.AllowMethods)

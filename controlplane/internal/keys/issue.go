@@ -64,6 +64,7 @@ type NewKey struct {
 
 	AllowCIDRs, DenyCIDRs    []netip.Prefix
 	AllowMethods, AllowPaths []string
+	LimitOverrides           map[string]int64
 
 	NotBefore, ExpiresAt *time.Time
 	ExpiresInDays        int // instead of ExpiresAt

@@ -45,6 +45,9 @@ type Key struct {
 	DenyCIDRs    []netip.Prefix `json:"deny_cidrs"`
 	AllowMethods []string       `json:"allow_methods"`
 	AllowPaths   []string       `json:"allow_paths"`
+	// LimitOverrides are amounts of the key's own, by the names of its plan's
+	// limits. They are kept, and not enforced: see package limits.
+	LimitOverrides map[string]int64 `json:"limit_overrides"`
 
 	NotBefore    *time.Time `json:"not_before"`
 	ExpiresAt    *time.Time `json:"expires_at"`

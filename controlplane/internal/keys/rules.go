@@ -11,6 +11,8 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
+	"github.com/latchkey/latchkey/controlplane/internal/limits"
+	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
@@ -34,7 +36,7 @@ func (in NewKey) key(now time.Time) (Key, error) {
 	k := Key{
 		ID: id.New[id.KeyKind](), Kind: in.Kind, Environment: in.Environment, OwnerID: in.OwnerID, Name: in.Name, Label: in.Label,
 		Scopes: in.Scopes, Tags: in.Tags, Metadata: in.Metadata,
-		AllowCIDRs: in.AllowCIDRs, DenyCIDRs: in.DenyCIDRs, AllowMethods: in.AllowMethods, AllowPaths: in.AllowPaths,
+		AllowCIDRs: in.AllowCIDRs, DenyCIDRs: in.DenyCIDRs, AllowMethods: in.AllowMethods, AllowPaths: in.AllowPaths, LimitOverrides: in.LimitOverrides,
 		NotBefore: in.NotBefore, ExpiresAt: in.ExpiresAt, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
 	if k.OwnerID.IsZero() {
@@ -85,6 +87,7 @@ func (k *Key) check(f *fault.Fields) {
 	}
 	field.Tags(f, "body.tags", k.Tags)
 	k.Metadata = field.Metadata(f, "body.metadata", k.Metadata)
+	k.checkOverrides(f)
 	k.AllowCIDRs = networks(f, "body.allow_cidrs", k.AllowCIDRs)
 	k.DenyCIDRs = networks(f, "body.deny_cidrs", k.DenyCIDRs)
 	f.Check(len(k.AllowMethods) <= MaxMethods, "body.allow_methods", "at most %d", MaxMethods)
@@ -102,6 +105,24 @@ func (k *Key) check(f *fault.Fields) {
 	field.Time(f, "body.expires_at", k.ExpiresAt)
 	f.Check(k.NotBefore == nil || k.ExpiresAt == nil || k.NotBefore.Before(*k.ExpiresAt), "body.not_before", "a time before expires_at")
 	k.NotBefore, k.ExpiresAt = microseconds(k.NotBefore), microseconds(k.ExpiresAt)
+}
+
+// checkOverrides asks no plan for its limits: a plan may have them later, and the
+// key another plan.
+func (k *Key) checkOverrides(f *fault.Fields) {
+	if k.LimitOverrides == nil {
+		k.LimitOverrides = map[string]int64{}
+	}
+	f.Check(len(k.LimitOverrides) <= plans.MaxLimits, "body.limit_overrides", "at most %d", plans.MaxLimits)
+	f.Check(len(k.LimitOverrides) == 0 || k.Kind == apikey.KindAPI, "body.limit_overrides", "management keys have none")
+	for name, amount := range k.LimitOverrides { // no name is repeated, for it may be anything
+		var wrong fault.Fields
+		field.Slug(&wrong, "", name)
+		if wrong.Err() != nil || amount < 1 || amount > limits.MaxAmount {
+			f.Add("body.limit_overrides", "names of limits, each with an amount of 1 to %d", limits.MaxAmount)
+			return
+		}
+	}
 }
 
 // setRotation says how often the holder must rotate the key, from now on.

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/limits"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
@@ -36,6 +37,9 @@ type Plan struct {
 	// TrialDays is how long a subscription that is made under the plan is a trial;
 	// nil: it starts active. It does not reach those there are.
 	TrialDays *int `json:"trial_days"`
+	// LimitIDs are the limits of keys under the plan, no two of one name. They are
+	// kept, and not enforced: see package limits.
+	LimitIDs []id.Limit `json:"limit_ids"`
 
 	CreatedAt time.Time `json:"-"`
 	UpdatedAt time.Time `json:"-"`
@@ -46,6 +50,7 @@ type Plan struct {
 const (
 	MaxLifetimeDays = 36500
 	MaxTrialDays    = 365
+	MaxLimits       = 16
 )
 
 // CountedKeys is up to how many live keys are counted one by one.
@@ -81,14 +86,25 @@ type Store interface {
 	LiveKeys(ctx context.Context, plan id.Plan, at time.Time) (LiveKeys, error)
 }
 
+// Limits finds limits.
+type Limits interface {
+	List(ctx context.Context, f limits.Filter) ([]limits.Limit, error)
+}
+
 // Service is what may be done with plans. Safe for concurrent use.
 type Service struct {
-	store Store
-	now   func() time.Time
+	store  Store
+	limits Limits
+	now    func() time.Time
 }
 
 // New returns the service over a store.
-func New(store Store, now func() time.Time) *Service { return &Service{store: store, now: now} }
+func New(store Store, limits Limits, now func() time.Time) *Service {
+	return &Service{store: store, limits: limits, now: now}
+}
+
+// moment is now, in the precision that is stored.
+func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // NewPlan is a plan to be made.
 type NewPlan struct {
@@ -97,6 +113,8 @@ type NewPlan struct {
 	Public     bool
 
 	MaxKeys, KeyMaxLifetimeDays, TrialDays *int
+
+	LimitIDs []id.Limit
 }
 
 // Create makes a plan. It needs plans:write.
@@ -104,10 +122,14 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewPlan) 
 	if err := caller.Require(access.PlansWrite); err != nil {
 		return Plan{}, err
 	}
-	now := s.now().UTC()
+	now := s.moment()
 	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, Public: in.Public,
-		MaxKeys: in.MaxKeys, KeyMaxLifetimeDays: in.KeyMaxLifetimeDays, TrialDays: in.TrialDays, CreatedAt: now, UpdatedAt: now, Version: 1}
-	if err := p.check(); err != nil {
+		MaxKeys: in.MaxKeys, KeyMaxLifetimeDays: in.KeyMaxLifetimeDays, TrialDays: in.TrialDays, LimitIDs: in.LimitIDs, CreatedAt: now, UpdatedAt: now, Version: 1}
+	known, err := s.known(ctx, in.LimitIDs)
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := p.check(known, nil); err != nil {
 		return Plan{}, err
 	}
 	_, after := journal.Diff(struct{}{}, p)
@@ -124,11 +146,17 @@ type Patch struct {
 	Version    int64
 
 	MaxKeys, KeyMaxLifetimeDays, TrialDays field.Change[*int]
+
+	LimitIDs field.Change[[]id.Limit]
 }
 
 // Update changes a plan and with it every key under it. It needs plans:write.
 func (s *Service) Update(ctx context.Context, caller access.Caller, plan id.Plan, patch Patch) (Plan, error) {
 	if err := caller.Require(access.PlansWrite); err != nil {
+		return Plan{}, err
+	}
+	known, err := s.known(ctx, patch.LimitIDs.Value)
+	if err != nil {
 		return Plan{}, err
 	}
 	return s.store.Update(ctx, plan, func(p *Plan) (*journal.Entry, error) {
@@ -143,15 +171,19 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, plan id.Plan
 		patch.MaxKeys.Apply(&p.MaxKeys)
 		patch.KeyMaxLifetimeDays.Apply(&p.KeyMaxLifetimeDays)
 		patch.TrialDays.Apply(&p.TrialDays)
+		patch.LimitIDs.Apply(&p.LimitIDs)
 		s.archive(p, patch.Archived)
-		if err := p.check(); err != nil {
+		if !patch.LimitIDs.Present {
+			known = nil // they were looked at when they were set
+		}
+		if err := p.check(known, before.LimitIDs); err != nil {
 			return nil, err
 		}
 		was, is := journal.Diff(before, p)
 		if len(is) == 0 {
 			return nil, nil
 		}
-		p.UpdatedAt = s.now().UTC()
+		p.UpdatedAt = s.moment()
 		return &journal.Entry{
 			Caller: caller, At: p.UpdatedAt, Action: "plan.update", Target: p.target(), Before: was, After: is,
 			Touches: []string{p.ID.String()},
@@ -166,7 +198,7 @@ func (s *Service) archive(p *Plan, c field.Change[bool]) {
 	case !c.Value:
 		p.ArchivedAt = nil
 	case p.ArchivedAt == nil:
-		now := s.now().UTC()
+		now := s.moment()
 		p.ArchivedAt = &now
 	}
 }
@@ -184,7 +216,7 @@ func (s *Service) LiveKeys(ctx context.Context, caller access.Caller, plan id.Pl
 	if err := caller.Require(access.PlansRead); err != nil {
 		return LiveKeys{}, err
 	}
-	return s.store.LiveKeys(ctx, plan, s.now().UTC())
+	return s.store.LiveKeys(ctx, plan, s.moment())
 }
 
 // List returns a page of plans, the newest first. It needs plans:read.
@@ -207,8 +239,16 @@ func (p *Plan) target() journal.Target {
 	return journal.Target{Kind: "plan", ID: p.ID.String(), Name: p.Slug}
 }
 
-func (p *Plan) check() error {
+// check notes every value that breaks a rule. known are the limits that the plan
+// is to have, nil where that is not new, had those that it has had.
+func (p *Plan) check(known map[id.Limit]limits.Limit, had []id.Limit) error {
 	var f fault.Fields
+	if known != nil {
+		p.checkLimits(&f, known, had)
+	}
+	if p.LimitIDs == nil {
+		p.LimitIDs = []id.Limit{}
+	}
 	if p.Scopes == nil {
 		p.Scopes = []string{}
 	}

@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, badDSN()
 	}
-	limits(config.ConnConfig)
+	boundWaits(config.ConnConfig)
 	// bun writes its arguments into the text, so a prepared statement would
 	// never be used twice; hot look-ups ask for prepared ones themselves.
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
@@ -85,8 +85,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}, nil
 }
 
-// limits bounds every wait on the server.
-func limits(c *pgx.ConnConfig) {
+// boundWaits bounds every wait on the server.
+func boundWaits(c *pgx.ConnConfig) {
 	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectTimeout {
 		c.ConnectTimeout = connectTimeout
 	}

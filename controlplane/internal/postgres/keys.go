@@ -52,6 +52,7 @@ type keyRow struct {
 	UpdatedAt      time.Time
 	Version        int64
 
+	LimitOverrides     string
 	RotateEveryDays    int
 	RotateOverlapHours int
 }
@@ -64,6 +65,7 @@ type newKeyRow struct {
 }
 
 func rowOfKey(k keys.Key) *keyRow {
+	overrides, _ := json.Marshal(k.LimitOverrides) // names and numbers
 	return &keyRow{
 		ID: k.ID, Kind: k.Kind.String(), Environment: k.Environment.String(), OwnerID: k.OwnerID, SubscriptionID: k.SubscriptionID, PlanID: k.PlanID,
 		Name: k.Name, Label: k.Label, Start: k.Start, Last4: k.Last4, Scopes: k.Scopes, Tags: k.Tags, Metadata: string(k.Metadata),
@@ -71,7 +73,7 @@ func rowOfKey(k keys.Key) *keyRow {
 		NotBefore: k.NotBefore, ExpiresAt: k.ExpiresAt, DisabledAt: k.DisabledAt, RevokedAt: k.RevokedAt, RevokeReason: string(k.RevokeReason),
 		DeletedAt: k.DeletedAt, RotatedFrom: k.RotatedFrom, RotatedTo: k.RotatedTo, RetiresAt: k.RetiresAt, RotateBy: k.RotateBy,
 		RotateEveryDays: k.RotateEveryDays, RotateOverlapHours: k.RotateOverlapHours,
-		Status: string(k.Status(k.UpdatedAt)), StatusUntil: k.StatusUntil(k.UpdatedAt),
+		LimitOverrides: string(overrides), Status: string(k.Status(k.UpdatedAt)), StatusUntil: k.StatusUntil(k.UpdatedAt),
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, Version: k.Version,
 	}
 }
@@ -93,6 +95,7 @@ func (r *keyRow) domain() keys.Key {
 	if r.Kind == apikey.KindManagement.String() {
 		k.Kind = apikey.KindManagement
 	}
+	_ = json.Unmarshal([]byte(r.LimitOverrides), &k.LimitOverrides) // written by rowOfKey
 	k.Environment, _ = apikey.ParseEnvironment(r.Environment)
 	k.AllowCIDRs, _ = parsePrefixes(r.AllowCIDRs) // written from valid ones; judged from Records, which checks
 	k.DenyCIDRs, _ = parsePrefixes(r.DenyCIDRs)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -26,6 +27,7 @@ type planRow struct {
 
 	KeyMaxLifetimeDays *int
 	TrialDays          *int
+	LimitIDs           []string `bun:"limit_ids,array"`
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -33,17 +35,25 @@ type planRow struct {
 }
 
 func rowOfPlan(p plans.Plan) *planRow {
+	limits := make([]string, len(p.LimitIDs))
+	for i, l := range p.LimitIDs {
+		limits[i] = l.UUID().String()
+	}
 	return &planRow{
 		ID: p.ID, Slug: p.Slug, Name: p.Name, Scopes: p.Scopes, Public: p.Public, ArchivedAt: p.ArchivedAt,
-		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, TrialDays: p.TrialDays,
+		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, TrialDays: p.TrialDays, LimitIDs: limits,
 		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, Version: p.Version,
 	}
 }
 
 func (r *planRow) domain() plans.Plan {
+	limits := make([]id.Limit, len(r.LimitIDs))
+	for i, text := range r.LimitIDs {
+		limits[i] = id.From[id.LimitKind](uuid.MustParse(text)) // the column holds nothing else
+	}
 	return plans.Plan{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, Scopes: r.Scopes, Public: r.Public, ArchivedAt: r.ArchivedAt,
-		MaxKeys: r.MaxKeys, KeyMaxLifetimeDays: r.KeyMaxLifetimeDays, TrialDays: r.TrialDays,
+		MaxKeys: r.MaxKeys, KeyMaxLifetimeDays: r.KeyMaxLifetimeDays, TrialDays: r.TrialDays, LimitIDs: limits,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
 	}
 }

@@ -58,7 +58,7 @@ func furnish(t testing.TB, dsn string, peppers ...records.Pepper) *house {
 	}
 	return &house{
 		db: db, peppers: p, source: records.NewSource(db.Records(), p),
-		users: users.New(db.Users(), time.Now), plans: plans.New(db.Plans(), time.Now),
+		users: users.New(db.Users(), time.Now), plans: plans.New(db.Plans(), db.Limits(), time.Now),
 		subscriptions: subscriptions.New(db.Subscriptions(), db.Plans(), time.Now),
 		keys: keys.New(keys.Config{
 			Store: db.Keys(), Facts: keys.Facts{Owners: db.Users(), Plans: db.Plans(), Subscriptions: db.Subscriptions()},
