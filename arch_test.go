@@ -47,7 +47,7 @@ var domains = [][]string{
 	{"subscriptions"},
 	{"keys"},
 	{"devices", "trials", "records", "bootstrap", "imports", "usage", "gateways", "identity"},
-	{"overview", "jobs"},
+	{"overview", "jobs", "settings"},
 }
 
 // otherRooms may import what their line names, "domains" being all of them, and

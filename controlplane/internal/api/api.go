@@ -31,6 +31,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/limits"
 	"github.com/latchkey/latchkey/controlplane/internal/overview"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
+	"github.com/latchkey/latchkey/controlplane/internal/settings"
 	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
@@ -48,6 +49,7 @@ type Services struct {
 	Identity      *identity.Service
 	Audit         *journal.Audit
 	Overview      *overview.Service
+	Settings      *settings.Service
 }
 
 // Judge decides on management keys; the validator does.
@@ -112,6 +114,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerGateways()
 	a.registerAudit()
 	a.registerOverview()
+	a.registerSettings()
 	withNull(a.huma.OpenAPI().Components.Schemas.Map())
 	mux.HandleFunc("GET /openapi.json", serveDocument(a.huma, "application/vnd.oai.openapi+json", (*huma.OpenAPI).MarshalJSON))
 	mux.HandleFunc("GET /openapi.yaml", serveDocument(a.huma, "application/vnd.oai.openapi", (*huma.OpenAPI).YAML))
@@ -180,6 +183,7 @@ func document(c Config) huma.Config {
 		{Name: "Subscriptions", Description: "Which user is on which plan."},
 		{Name: "Gateways", Description: "The processes at the edge, and how far they follow."},
 		{Name: "Overview", Description: "How much there is of everything, and where a word stands."},
+		{Name: "Settings", Description: "The installation's policies. A change holds at once, at every replica."},
 		{Name: "Audit", Description: "Who did what, to what, when and from where; chained, so that what was altered or removed is found."},
 	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{

@@ -81,7 +81,7 @@ func (a *api) registerAuth() {
 			return &cookieOutput{a.cookie(identity.Token{}, 0)}, a.Services.Identity.SignOut(ctx, visitOf(ctx).token)
 		})
 	huma.Register(a.huma, open(http.MethodPost, authPath+"refresh", "refresh", "Refresh the session",
-		"Gives the session a new token and moves its idle end; the old token is nothing at once. A session lives 12 hours without a refresh, and 30 days in all.",
+		"Gives the session a new token and moves its idle end; the old token is nothing at once. A session lives `session_idle_hours` of the settings without a refresh, and `session_max_days` in all.",
 		http.StatusUnauthorized, http.StatusForbidden), a.refresh)
 	huma.Register(a.huma, open(http.MethodGet, authPath+"providers", "list-sign-in-ways", "List the ways to sign in", "What a sign-in page shows."),
 		func(context.Context, *struct{}) (*listOutput[providerView], error) {

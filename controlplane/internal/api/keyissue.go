@@ -35,13 +35,13 @@ type issueKeyRequest struct {
 	AllowMethods   []string        `json:"allow_methods,omitempty" maxItems:"16" example:"[\"GET\"]"`
 	AllowPaths     []string        `json:"allow_paths,omitempty" maxItems:"64" example:"[\"/reports\"]"`
 	NotBefore      *time.Time      `json:"not_before,omitempty"`
-	ExpiresAt      *time.Time      `json:"expires_at,omitempty" doc:"Where the plan bounds a key's life and this is not given, it is that bound."`
+	ExpiresAt      *time.Time      `json:"expires_at,omitempty" doc:"Where the plan, or without one key_max_lifetime_days of the settings, bounds a key's life and this is not given, it is that bound."`
 	ExpiresInDays  int             `json:"expires_in_days,omitempty" minimum:"1" maximum:"36500" doc:"Instead of expires_at."`
 
 	LimitOverrides map[string]int64 `json:"limit_overrides,omitempty" example:"{\"burst\": 500}" doc:"Amounts of the key's own in place of those of its plan's limits, by name. At most 16; names that the plan lacks mean nothing. This version keeps them and does not enforce limits."`
 
 	RotateEveryDays    int  `json:"rotate_every_days,omitempty" minimum:"1" maximum:"365" doc:"How often the holder must rotate it, with POST /v1/keys/self/rotate; POST /v1/auth tells the holder by Latchkey-Rotate-By. Never where it is not given."`
-	RotateOverlapHours *int `json:"rotate_overlap_hours,omitempty" minimum:"0" maximum:"720" doc:"With rotate_every_days: how long the old secret stays good after that, and the grace after the deadline; 24 where it is not given."`
+	RotateOverlapHours *int `json:"rotate_overlap_hours,omitempty" minimum:"0" maximum:"720" doc:"With rotate_every_days: how long the old secret stays good after that, and the grace after the deadline; rotation_overlap_hours of the settings where it is not given."`
 }
 
 type issueKeyInput struct {
@@ -130,7 +130,7 @@ func (b *issueKeyRequest) domain() (keys.NewKey, error) {
 		AllowCIDRs: networks(&f, "body.allow_cidrs", b.AllowCIDRs), DenyCIDRs: networks(&f, "body.deny_cidrs", b.DenyCIDRs),
 		AllowMethods: b.AllowMethods, AllowPaths: b.AllowPaths,
 		LimitOverrides: b.LimitOverrides, NotBefore: b.NotBefore, ExpiresAt: b.ExpiresAt, ExpiresInDays: b.ExpiresInDays,
-		RotateEveryDays: b.RotateEveryDays, RotateOverlapHours: orElse(b.RotateOverlapHours, defaultOverlap),
+		RotateEveryDays: b.RotateEveryDays, RotateOverlapHours: b.RotateOverlapHours,
 	}
 	if b.Kind == apikey.KindManagement.String() {
 		n.Kind = apikey.KindManagement

@@ -15,12 +15,9 @@ import (
 type rotateKeyInput struct {
 	ID   string `path:"id"`
 	Body *struct {
-		OverlapHours *int `json:"overlap_hours,omitempty" minimum:"0" maximum:"720" example:"72" doc:"How long the old secret stays good beside the new one; 24 where it is not given."`
+		OverlapHours *int `json:"overlap_hours,omitempty" minimum:"0" maximum:"720" example:"72" doc:"How long the old secret stays good beside the new one; rotation_overlap_hours of the settings where it is not given."`
 	}
 }
-
-// defaultOverlap counts where none is given, in hours.
-const defaultOverlap = 24
 
 type startInput struct {
 	Start  string `path:"start" minLength:"4" maxLength:"64" example:"lk_live_0123"`
@@ -36,7 +33,7 @@ func (a *api) registerKeyLives() {
 	huma.Register(a.huma, rotate, a.rotateKey)
 
 	restore := operation(http.MethodPost, "/api/v1/keys/{id}/restore", "Keys", "restore-key", "Undo a revocation", access.KeysWrite)
-	restore.Description += " For seven days, and unless the reason was `key_compromise`. What was revoked with it comes back with it."
+	restore.Description += " For `restore_window_days` of the settings, and unless the reason was `key_compromise`. What was revoked with it comes back with it."
 	huma.Register(a.huma, restore, func(ctx context.Context, in *idInput) (*keyOutput, error) {
 		key, err := pathID[id.KeyKind](in.ID)
 		if err != nil {
@@ -46,7 +43,7 @@ func (a *api) registerKeyLives() {
 	})
 
 	remove := operation(http.MethodDelete, "/api/v1/keys/{id}", "Keys", "delete-key", "Delete a key", access.KeysWrite)
-	remove.Description += " It is revoked, it alone, and in no list any more; nothing brings it back. What is known of it is kept for 30 days."
+	remove.Description += " It is revoked, it alone, and in no list any more; nothing brings it back. What is known of it is kept for `deleted_key_retention_days` of the settings."
 	huma.Register(a.huma, remove, func(ctx context.Context, in *idInput) (*struct{}, error) {
 		key, err := pathID[id.KeyKind](in.ID)
 		if err != nil {
@@ -61,23 +58,14 @@ func (a *api) registerKeyLives() {
 	huma.Register(a.huma, byStart, a.revokeByStart)
 }
 
-// orElse is what p points to. Zero is a value, which a schema's default would
-// overwrite.
-func orElse(p *int, otherwise int) int {
-	if p == nil {
-		return otherwise
-	}
-	return *p
-}
-
 func (a *api) rotateKey(ctx context.Context, in *rotateKeyInput) (*issuedOutput, error) {
 	key, err := pathID[id.KeyKind](in.ID)
 	if err != nil {
 		return nil, err
 	}
-	overlap := defaultOverlap
+	var overlap *int
 	if in.Body != nil {
-		overlap = orElse(in.Body.OverlapHours, overlap)
+		overlap = in.Body.OverlapHours
 	}
 	return a.issuedAnswer(a.Services.Keys.Rotate(ctx, caller(ctx), key, overlap))
 }

@@ -88,7 +88,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.peers = newPeers(a.DB.Say, o.Now)
 	a.serving.Store(&hearing{feed: told, peers: a.peers})
 	a.hub, a.gateways = edgeapi.NewHub(o.Now), gateways.New(a.DB.Gateways(), o.Now)
-	a.follower = journal.NewFollower(a.DB, a.feedFailed, told, a.hub, a.peers)
+	a.follower = journal.NewFollower(a.DB, a.feedFailed, told, a.Settings, a.hub, a.peers)
 	a.registry.MustRegister(a.validator, a.hub, a.peers.figure(), poolFigures(a.DB), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := a.handler(o, told)
@@ -105,7 +105,7 @@ func (a *App) handler(o Options, told *feed) (http.Handler, error) {
 	c, mux, signIn := &a.Config, http.NewServeMux(), a.newIdentity(o.Now)
 	a.registry.MustRegister(signInFigures(signIn))
 	config := api.Config{
-		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Limits: a.Limits, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn, Gateways: a.gateways, Overview: a.newOverview(o.Now)},
+		Services: api.Services{Keys: a.Keys, Users: a.Users, Plans: a.Plans, Limits: a.Limits, Subscriptions: a.Subscriptions, Audit: a.Audit, Identity: signIn, Gateways: a.gateways, Overview: a.newOverview(o.Now), Settings: a.Settings},
 		Judge:    a.validator, Setup: a.Bootstrap, Prefixes: told.Prefixes, Now: o.Now,
 		Version: o.Version, PublicURL: string(c.PublicURL), CookieSecure: c.CookieSecure,
 	}

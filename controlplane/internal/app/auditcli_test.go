@@ -19,7 +19,7 @@ func command(t *testing.T, dsn string, args ...string) (code int, out, errors st
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code = cli.Run(t.Context(), cli.Environment{
-		Args: append([]string{"latchkey"}, args...), Environ: settings(dsn, "LATCHKEY_DATA_DIR="+t.TempDir()), Account: "tester", Version: "test",
+		Args: append([]string{"latchkey"}, args...), Environ: environment(dsn, "LATCHKEY_DATA_DIR="+t.TempDir()), Account: "tester", Version: "test",
 		Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Now: time.Now,
 		ReadFile: func(string) ([]byte, error) { return nil, io.EOF },
 	})

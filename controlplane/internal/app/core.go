@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
 	"github.com/latchkey/latchkey/controlplane/internal/postgres"
 	"github.com/latchkey/latchkey/controlplane/internal/records"
+	"github.com/latchkey/latchkey/controlplane/internal/settings"
 	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -53,6 +54,7 @@ type Core struct {
 	// Prefixes were issued when the Core was opened; serve keeps up with others.
 	Prefixes apikey.Prefixes
 
+	Settings      *settings.Service
 	Keys          *keys.Service
 	Users         *users.Service
 	Limits        *limits.Service
@@ -114,6 +116,9 @@ type hearing struct {
 // tell passes changes of one's own on at once: who was answered that a key is
 // revoked must not be let in a moment later, here or at another replica.
 func (c *Core) tell(ctx context.Context, changes []journal.Change) {
+	for _, change := range changes {
+		c.Settings.Apply(change)
+	}
 	h := c.serving.Load()
 	if h == nil {
 		return
@@ -151,12 +156,13 @@ func (c *Core) domains(ctx context.Context, now func() time.Time) (err error) {
 	if c.Prefixes, err = c.DB.UsePrefix(ctx, prefix); err != nil {
 		return err
 	}
+	c.Settings = settings.New(c.DB.Settings(), now)
 	c.Users = users.New(c.DB.Users(), now)
 	c.Limits = limits.New(c.DB.Limits(), now)
 	c.Plans = plans.New(c.DB.Plans(), c.DB.Limits(), now)
 	c.Subscriptions = subscriptions.New(c.DB.Subscriptions(), c.DB.Plans(), now)
 	c.Keys = keys.New(keys.Config{
-		Store: c.DB.Keys(), Digest: c.Peppers, Prefix: prefix, Now: now,
+		Store: c.DB.Keys(), Digest: c.Peppers, Prefix: prefix, Now: now, Policy: c.keyPolicy,
 		Facts: keys.Facts{Owners: c.DB.Users(), Plans: c.DB.Plans(), Subscriptions: c.DB.Subscriptions()},
 	})
 	c.Audit = NewAudit(&c.Config, c.DB, now)

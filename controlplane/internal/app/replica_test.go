@@ -46,8 +46,8 @@ func (b *logBook) String() string {
 	return b.text.String()
 }
 
-// settings are an environment; later ones win.
-func settings(dsn string, more ...string) []string {
+// environment is what a replica is configured with; later ones win.
+func environment(dsn string, more ...string) []string {
 	return append([]string{
 		"DATABASE_URL=" + dsn, "LATCHKEY_LISTEN=127.0.0.1:0", "LATCHKEY_OPS_LISTEN=127.0.0.1:0", "AUTH_CACHE_MB=8",
 		"SECRET_KEY=" + strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", 2),
@@ -67,7 +67,7 @@ func start(t testing.TB, dsn string, more ...string) *replica {
 func startAt(t testing.TB, dsn string, now func() time.Time, more ...string) *replica {
 	t.Helper()
 	r := &replica{t: t, logs: new(logBook)}
-	cfg, err := config.Load(settings(dsn, more...), func(string) ([]byte, error) { return nil, io.EOF })
+	cfg, err := config.Load(environment(dsn, more...), func(string) ([]byte, error) { return nil, io.EOF })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 func (a *App) newIdentity(now func() time.Time) *identity.Service {
 	return identity.New(identity.Config{
 		Accounts: a.DB.Users(), Sessions: a.DB.Sessions(), Users: a.Users, Now: now, Wait: wait,
+		Ends:    a.sessionEnds,
 		Hashers: runtime.GOMAXPROCS(0) / 2,
 	})
 }

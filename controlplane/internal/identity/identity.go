@@ -24,14 +24,17 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 )
 
-const (
-	// IdleTime is how long a session lives without a refresh.
-	IdleTime = 12 * time.Hour
-	// WholeTime is how long a session lives at most.
-	WholeTime = 30 * 24 * time.Hour
-	// MaxSessions is how many a user has at once; one more ends the oldest.
-	MaxSessions = 50
-)
+// MaxSessions is how many a user has at once; one more ends the oldest.
+const MaxSessions = 50
+
+// Ends is how long sessions live.
+type Ends struct {
+	Idle  time.Duration // without a refresh
+	Whole time.Duration // at most
+}
+
+// Usual is how long sessions live where nobody decides otherwise.
+var Usual = Ends{Idle: 12 * time.Hour, Whole: 30 * 24 * time.Hour}
 
 // Session is one sign-in of one user.
 type Session struct {
@@ -42,14 +45,22 @@ type Session struct {
 	// RefreshedAt is when it last got a new token; at first CreatedAt.
 	RefreshedAt time.Time
 	ExpiresAt   time.Time // the idle end, which a refresh moves
-	EndsAt      time.Time // the absolute end, which nothing moves
+	EndsAt      time.Time // the absolute end, which no refresh moves
 	// Address and UserAgent are of the last sign-in or refresh, for people to
 	// recognise a session by.
 	Address   string
 	UserAgent string
 }
 
-// live is the rule that Sessions.List repeats in SQL.
+// within returns the session as it is where sessions live so long: it may end
+// earlier than was said when it began, never later.
+func (s Session) within(e Ends) Session {
+	s.EndsAt = earlier(s.EndsAt, s.CreatedAt.Add(e.Whole))
+	s.ExpiresAt = earlier(earlier(s.ExpiresAt, s.RefreshedAt.Add(e.Idle)), s.EndsAt)
+	return s
+}
+
+// live is the rule that Sessions.List repeats in SQL, after within.
 func (s Session) live(u users.User, now time.Time) bool {
 	return now.Before(s.ExpiresAt) && now.Before(s.EndsAt) && u.DisabledAt == nil && s.Stamp == u.SessionStamp
 }
@@ -113,6 +124,7 @@ type Sessions interface {
 type Filter struct {
 	User  id.User    // none: of all users
 	Now   time.Time  // live at this moment
+	Ends  Ends       // where sessions live so long
 	After id.Session // the last one of the page before
 	Limit int
 }
@@ -130,6 +142,9 @@ type Config struct {
 	Sessions Sessions
 	Users    *users.Service
 	Now      func() time.Time
+	// Ends returns how long sessions live now; where it is nil, that is Usual. An
+	// error is Unavailable.
+	Ends func(ctx context.Context) (Ends, error)
 	// Wait returns when the time is over, or ctx's error before.
 	Wait func(ctx context.Context, d time.Duration) error
 	// Hashers is how many passwords are hashed at once; each takes a core and
@@ -148,5 +163,8 @@ type Service struct {
 
 // New returns the service. It starts nothing.
 func New(c Config) *Service {
+	if c.Ends == nil {
+		c.Ends = func(context.Context) (Ends, error) { return Usual, nil }
+	}
 	return &Service{Config: c, gate: newGate(c.Hashers), throttle: newThrottle(), nobody: users.NoPassword()}
 }

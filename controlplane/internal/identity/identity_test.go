@@ -102,7 +102,7 @@ func TestASessionEndsByTheClock(t *testing.T) {
 	h.user(t, users.NewUser{Username: "ada"})
 	began := *h.now.Load()
 	token := h.signIn(t, "ada", password).Token
-	h.move(identity.IdleTime - time.Second)
+	h.move(identity.Usual.Idle - time.Second)
 	if !h.live(t, token) {
 		t.Error("it ended before its idle end")
 	}
@@ -116,7 +116,7 @@ func TestASessionEndsByTheClock(t *testing.T) {
 
 	h.set(began)
 	token = h.signIn(t, "ada", password).Token
-	for end := began.Add(identity.WholeTime); h.now.Load().Before(end); h.move(identity.IdleTime - time.Hour) {
+	for end := began.Add(identity.Usual.Whole); h.now.Load().Before(end); h.move(identity.Usual.Idle - time.Hour) {
 		renewed, c, ok, err := h.Refresh(t.Context(), token, origin(2))
 		if err != nil || !ok {
 			t.Fatalf("at %v: %v", h.now.Load(), err)
@@ -126,7 +126,7 @@ func TestASessionEndsByTheClock(t *testing.T) {
 		}
 		token = renewed
 	}
-	h.set(began.Add(identity.WholeTime).Add(-time.Second))
+	h.set(began.Add(identity.Usual.Whole).Add(-time.Second))
 	if !h.live(t, token) {
 		t.Error("it ended before its absolute end")
 	}

@@ -14,8 +14,22 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]S
 	if err := caller.Require(access.UsersRead); err != nil {
 		return nil, err
 	}
+	return s.list(ctx, f)
+}
+
+// list returns sessions that are live now, as they end by the Ends of now.
+func (s *Service) list(ctx context.Context, f Filter) (all []Session, err error) {
 	f.Now = s.Now()
-	return s.Sessions.List(ctx, f)
+	if f.Ends, err = s.Ends(ctx); err != nil {
+		return nil, err
+	}
+	if all, err = s.Sessions.List(ctx, f); err != nil {
+		return nil, err
+	}
+	for i, one := range all {
+		all[i] = one.within(f.Ends)
+	}
+	return all, nil
 }
 
 // End ends a session. It needs users:write and everything that its user's role
@@ -43,16 +57,31 @@ func (s *Service) End(ctx context.Context, caller access.Caller, session id.Sess
 // live finds a session; one that is over is not there.
 func (s *Service) live(ctx context.Context, session id.Session) (Current, error) {
 	c, err := s.Sessions.ByID(ctx, session)
-	if err == nil && !c.Session.live(c.User, s.Now()) {
+	if err != nil {
+		return c, err
+	}
+	live, err := s.current(ctx, &c)
+	if err == nil && !live {
 		err = fault.New(fault.NotFound, "there is no such session, or it is over")
 	}
 	return c, err
 }
 
+// current makes a session what it is by the Ends of now, and reports whether it
+// is live.
+func (s *Service) current(ctx context.Context, c *Current) (live bool, err error) {
+	ends, err := s.Ends(ctx)
+	if err != nil {
+		return false, err
+	}
+	c.Session = c.Session.within(ends)
+	return c.Session.live(c.User, s.Now()), nil
+}
+
 // Own returns a page of the live sessions of a session's user.
 func (s *Service) Own(ctx context.Context, c Current, f Filter) ([]Session, error) {
-	f.User, f.Now = c.User.ID, s.Now()
-	return s.Sessions.List(ctx, f)
+	f.User = c.User.ID
+	return s.list(ctx, f)
 }
 
 // EndOwn ends a session of one's own. Another user's is not there.

@@ -128,11 +128,16 @@ func (s *Service) hash(ctx context.Context, password string) (hash users.Passwor
 // begin starts a session with a token of its own. Where u is out of date, as
 // when the password was changed meanwhile, the session is over from the start.
 func (s *Service) begin(ctx context.Context, u users.User, from Origin) (Token, Current, error) {
+	ends, err := s.Ends(ctx)
+	if err != nil {
+		return Token{}, Current{}, err
+	}
 	now, token := s.Now().UTC(), newToken()
 	session := Session{
 		ID: id.New[id.SessionKind](), UserID: u.ID, Stamp: u.SessionStamp,
-		CreatedAt: now, RefreshedAt: now, ExpiresAt: now.Add(IdleTime), EndsAt: now.Add(WholeTime),
+		CreatedAt: now, RefreshedAt: now, ExpiresAt: now.Add(ends.Idle), EndsAt: now.Add(ends.Whole),
 	}
+	session = session.within(ends)
 	session.seen(from)
 	return token, Current{session, u}, s.Sessions.Start(ctx, session, token.digest())
 }
@@ -159,7 +164,10 @@ func (s *Service) Authenticate(ctx context.Context, t Token) (c Current, ok bool
 		return c, false, nil
 	}
 	c, ok, err = s.Sessions.ByDigest(ctx, t.digest())
-	if err != nil || !ok || !c.Session.live(c.User, s.Now()) {
+	if err != nil || !ok {
+		return Current{}, false, err
+	}
+	if ok, err = s.current(ctx, &c); err != nil || !ok {
 		return Current{}, false, err
 	}
 	return c, true, nil
@@ -171,9 +179,13 @@ func (s *Service) Refresh(ctx context.Context, t Token, from Origin) (renewed To
 	if c, ok, err = s.Authenticate(ctx, t); err != nil || !ok {
 		return Token{}, c, false, err
 	}
+	ends, err := s.Ends(ctx)
+	if err != nil {
+		return Token{}, c, false, err
+	}
 	renewed = newToken()
 	c.Session.RefreshedAt = s.Now().UTC()
-	c.Session.ExpiresAt = earlier(c.Session.RefreshedAt.Add(IdleTime), c.Session.EndsAt)
+	c.Session.ExpiresAt = earlier(c.Session.RefreshedAt.Add(ends.Idle), c.Session.EndsAt)
 	c.Session.seen(from)
 	ok, err = s.Sessions.Renew(ctx, t.digest(), renewed.digest(), c.Session)
 	return renewed, c, ok, err

@@ -36,6 +36,10 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 	if err := caller.Require(access.KeysWrite); err != nil {
 		return Key{}, err
 	}
+	policy, err := s.policies(ctx)
+	if err != nil {
+		return Key{}, err
+	}
 	now := s.moment()
 	sel := Selection{IDs: []id.Key{key}, At: now}
 	var plan plans.Plan
@@ -55,14 +59,14 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 		if k.RevokedAt != nil {
 			return fault.New(fault.Conflict, "this key is revoked")
 		}
-		p.apply(k, now)
+		p.apply(k, now, policy)
 		var f fault.Fields
 		k.check(&f)
 		if err := f.Err(); err != nil {
 			return err
 		}
 		if p.ExpiresAt.Present {
-			if err := withinLifetime(k, plan); err != nil {
+			if err := policy.withinLifetime(k, plan); err != nil {
 				return err
 			}
 		}
@@ -94,7 +98,7 @@ func (s *Service) bounds(ctx context.Context, k *Key, sel *Selection, anew bool)
 	return plan, nil
 }
 
-func (p Patch) apply(k *Key, now time.Time) {
+func (p Patch) apply(k *Key, now time.Time, policy Policy) {
 	p.Name.Apply(&k.Name)
 	p.Scopes.Apply(&k.Scopes)
 	p.Tags.Apply(&k.Tags)
@@ -107,6 +111,9 @@ func (p Patch) apply(k *Key, now time.Time) {
 	p.NotBefore.Apply(&k.NotBefore)
 	p.ExpiresAt.Apply(&k.ExpiresAt)
 	every, overlap := k.RotateEveryDays, k.RotateOverlapHours
+	if every == 0 {
+		overlap = policy.RotationOverlapHours
+	}
 	p.RotateEveryDays.Apply(&every)
 	p.RotateOverlapHours.Apply(&overlap)
 	if p.RotateEveryDays.Present && k.RotatedTo.IsZero() {

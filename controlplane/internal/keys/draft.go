@@ -21,6 +21,7 @@ type draft struct {
 	service   *Service
 	caller    access.Caller
 	now       time.Time
+	policy    Policy
 	at        func(int, error) error // says which key of the batch an error is of
 	owners    map[id.User]users.User
 	plans     map[string]plans.Plan
@@ -35,13 +36,14 @@ type subscription struct {
 	plan plans.Plan
 }
 
-func (s *Service) draft(caller access.Caller, at func(int, error) error) *draft {
+func (s *Service) draft(ctx context.Context, caller access.Caller, at func(int, error) error) (*draft, error) {
+	policy, err := s.policies(ctx)
 	now := s.moment()
 	return &draft{
-		service: s, caller: caller, now: now, at: at,
+		service: s, caller: caller, now: now, policy: policy, at: at,
 		owners: map[id.User]users.User{}, plans: map[string]plans.Plan{}, under: map[string]subscription{}, quotas: map[Quota]bool{},
 		insertion: Insertion{At: now, OnlyInSetup: caller.IsSetup()},
-	}
+	}, err
 }
 
 // issue fills the insertion with what is new and answers all.
@@ -50,7 +52,7 @@ func (d *draft) issue(ctx context.Context, in []NewKey) ([]Issued, error) {
 	var wrong fault.Fields
 	for i := range in {
 		var err error
-		if keys[i], err = in[i].key(d.now); err != nil && !wrong.Take(d.at(i, err)) {
+		if keys[i], err = in[i].key(d.now, d.policy); err != nil && !wrong.Take(d.at(i, err)) {
 			return nil, err
 		}
 	}
@@ -155,17 +157,14 @@ func (d *draft) bind(ctx context.Context, in NewKey, k *Key) error {
 	if q, bounded := quota(owner, sub.plan); bounded {
 		d.quotas[q] = true
 	}
-	if sub.id.IsZero() {
-		return nil
-	}
 	k.SubscriptionID, k.PlanID = sub.id, sub.plan.ID
-	if len(k.Scopes) > 0 && !apikey.Within(k.Scopes, sub.plan.Scopes) {
+	if !sub.id.IsZero() && len(k.Scopes) > 0 && !apikey.Within(k.Scopes, sub.plan.Scopes) {
 		return invalid("body.scopes", "the plan %s does not grant all of them", sub.plan.Slug)
 	}
-	if last := lastDay(sub.plan, d.now); last != nil && k.ExpiresAt == nil {
+	if last := d.policy.lastDay(sub.plan, d.now); last != nil && k.ExpiresAt == nil {
 		k.ExpiresAt = last
 	}
-	return withinLifetime(k, sub.plan)
+	return d.policy.withinLifetime(k, sub.plan)
 }
 
 // quota says how many live API keys an owner may hold: as many as its own bound
@@ -178,24 +177,6 @@ func quota(owner users.User, plan plans.Plan) (Quota, bool) {
 		return Quota{OwnerID: owner.ID, PlanID: plan.ID, Max: *plan.MaxKeys}, true
 	}
 	return Quota{}, false
-}
-
-// lastDay is when a key that is issued at a moment must have expired, nil where
-// the plan does not say.
-func lastDay(plan plans.Plan, issued time.Time) *time.Time {
-	if plan.KeyMaxLifetimeDays == nil {
-		return nil
-	}
-	last := issued.AddDate(0, 0, *plan.KeyMaxLifetimeDays)
-	return &last
-}
-
-func withinLifetime(k *Key, plan plans.Plan) error {
-	last := lastDay(plan, k.CreatedAt)
-	if last == nil || k.ExpiresAt != nil && !k.ExpiresAt.After(*last) {
-		return nil
-	}
-	return invalid("body.expires_at", "a key under the plan %s lives at most %d days", plan.Slug, *plan.KeyMaxLifetimeDays)
 }
 
 func (d *draft) owner(ctx context.Context, owner id.User) (users.User, error) {

@@ -21,6 +21,8 @@ type Service struct {
 	digest Digester
 	prefix string
 	now    func() time.Time
+
+	policies Policies
 }
 
 // Facts are the things that a key is issued on.
@@ -30,18 +32,23 @@ type Facts struct {
 	Subscriptions Subscriptions
 }
 
-// Config is what a Service is made of. Prefix is the prefix of new keys.
+// Config is what a Service is made of. Prefix is the prefix of new keys; Policy,
+// where it is nil, always returns Usual.
 type Config struct {
 	Store  Store
 	Facts  Facts
 	Digest Digester
 	Prefix string
+	Policy Policies
 	Now    func() time.Time
 }
 
 // New returns the service.
 func New(c Config) *Service {
-	return &Service{store: c.Store, facts: c.Facts, digest: c.Digest, prefix: c.Prefix, now: c.Now}
+	if c.Policy == nil {
+		c.Policy = usual
+	}
+	return &Service{store: c.Store, facts: c.Facts, digest: c.Digest, prefix: c.Prefix, policies: c.Policy, now: c.Now}
 }
 
 // moment is now, in the precision that is stored.
@@ -67,9 +74,9 @@ type NewKey struct {
 	LimitOverrides           map[string]int64
 
 	NotBefore, ExpiresAt *time.Time
-	ExpiresInDays        int // instead of ExpiresAt
-	RotateEveryDays      int // 0: never
-	RotateOverlapHours   int // counts where RotateEveryDays is set
+	ExpiresInDays        int  // instead of ExpiresAt
+	RotateEveryDays      int  // 0: never
+	RotateOverlapHours   *int // counts where RotateEveryDays is set; nil: the policy's
 }
 
 // Batch is keys to be issued together.
@@ -135,7 +142,10 @@ func (s *Service) issue(ctx context.Context, caller access.Caller, b Batch, at f
 				return made, err
 			}
 		}
-		d := s.draft(caller, at)
+		d, err := s.draft(ctx, caller, at)
+		if err != nil {
+			return nil, err
+		}
 		issued, err := d.issue(ctx, b.Keys)
 		if err != nil {
 			return nil, err

@@ -8,11 +8,8 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 )
 
-// Retention of what is only kept for a while.
-const (
-	KeepDeleted  = 30 * 24 * time.Hour
-	KeepRequests = 24 * time.Hour
-)
+// KeepRequests is how long an Idempotency-Key counts.
+const KeepRequests = 24 * time.Hour
 
 const (
 	sweepInterval = time.Minute
@@ -42,11 +39,15 @@ func (s *Service) Keep(ctx context.Context, failed func(error)) {
 func (s *Service) Sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
+	policy, err := s.policies(ctx)
+	if err != nil {
+		return err
+	}
 	now := s.moment()
 	steps := []func() (int, error){
 		func() (int, error) { return s.store.Restamp(ctx, now, MaxBatch) },
 		func() (int, error) {
-			return s.store.Purge(ctx, now.Add(-KeepDeleted), MaxBatch, func(k *Key) journal.Entry {
+			return s.store.Purge(ctx, now.Add(-time.Duration(policy.DeletedRetentionDays)*day), MaxBatch, func(k *Key) journal.Entry {
 				return journal.Entry{
 					Caller: access.System(), At: now, Action: "key.purge", Target: k.target(), Touches: []string{k.ID.String()},
 				}

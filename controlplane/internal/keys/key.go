@@ -5,8 +5,8 @@
 //	            │ ▲                 │                         expired, retired
 //	    disable │ │ enable          │
 //	            ▼ │                 ▼
-//	         disabled ──revoke──► revoked ──► deleted ──► gone after 30 days
-//	                                 └ restore, for 7 days
+//	         disabled ──revoke──► revoked ──► deleted ──► gone, when Policy says
+//	                                 └ restore, while Policy allows it
 //
 // Invariants: a secret is returned once and never stored, only its keyed
 // digest; a key's kind never changes; a revoked key keeps its first stamp;

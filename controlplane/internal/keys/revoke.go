@@ -10,9 +10,6 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 )
 
-// RestoreWindow is how long a revocation can be undone.
-const RestoreWindow = 7 * 24 * time.Hour
-
 // Revocation says why a key is revoked, and whether it alone.
 type Revocation struct {
 	Reason Reason // Unspecified where empty
@@ -78,13 +75,17 @@ func (s *Service) RevokeByStart(ctx context.Context, caller access.Caller, start
 }
 
 // Restore undoes a revocation, that of the key's successors at the same moment
-// included, for seven days and unless the key was compromised. It needs
-// keys:write, and room under max_keys.
+// included, as long as the policy says and unless the key was compromised. It
+// needs keys:write, and room under max_keys.
 func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key) (Key, error) {
 	if err := caller.Require(access.KeysWrite); err != nil {
 		return Key{}, err
 	}
 	k, err := s.store.ByID(ctx, key)
+	if err != nil {
+		return Key{}, err
+	}
+	policy, err := s.policies(ctx)
 	if err != nil {
 		return Key{}, err
 	}
@@ -103,8 +104,9 @@ func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key)
 			return nil
 		case k.RevokeReason == KeyCompromise:
 			return fault.New(fault.Conflict, "this key was revoked because it was compromised, which is for good").WithFix("issue a new key")
-		case now.Sub(*k.RevokedAt) >= RestoreWindow:
-			return fault.New(fault.Conflict, "this key was revoked more than seven days ago, which is for good").WithFix("issue a new key")
+		case !policy.restorable(*k.RevokedAt, now):
+			return fault.New(fault.Conflict, "this key was revoked too long ago: a revocation can be undone for %d days", policy.RestoreWindowDays).
+				WithFix("issue a new key")
 		}
 		k.RevokedAt, k.RevokeReason = nil, ""
 		return nil
@@ -112,7 +114,7 @@ func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key)
 }
 
 // Delete revokes a key, it alone, and takes it out of every list. It is gone
-// for good after 30 days. It needs keys:write.
+// for good after the time that the policy says. It needs keys:write.
 func (s *Service) Delete(ctx context.Context, caller access.Caller, key id.Key) error {
 	now := s.moment()
 	_, err := s.change(ctx, caller, key, "key.delete", func(k *Key) error {

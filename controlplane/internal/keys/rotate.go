@@ -12,16 +12,27 @@ import (
 )
 
 // Rotate gives a key a successor with the same settings and a new secret. The
-// old secret stays good for the overlap. It needs keys:write, and for a
-// management key every scope that it holds. It never counts against max_keys.
-func (s *Service) Rotate(ctx context.Context, caller access.Caller, key id.Key, overlapHours int) (Issued, error) {
+// old secret stays good for the overlap; nil is the policy's. It needs
+// keys:write, and for a management key every scope that it holds. It never counts
+// against max_keys.
+func (s *Service) Rotate(ctx context.Context, caller access.Caller, key id.Key, overlapHours *int) (Issued, error) {
 	if err := caller.Require(access.KeysWrite); err != nil {
 		return Issued{}, err
 	}
-	if overlapHours < 0 || overlapHours > MaxOverlapHours {
-		return Issued{}, invalid("body.overlap_hours", "0 to %d", MaxOverlapHours)
+	overlap, err := s.overlap(ctx, overlapHours)
+	if err != nil {
+		return Issued{}, err
 	}
-	return s.rotate(ctx, caller, key, func(k *Key) (int, error) { return overlapHours, grantable(caller, k) })
+	return s.rotate(ctx, caller, key, func(k *Key) (int, error) { return overlap, grantable(caller, k) })
+}
+
+// overlap is what a request asks for, checked, or the policy's.
+func (s *Service) overlap(ctx context.Context, hours *int) (int, error) {
+	if hours != nil && (*hours < 0 || *hours > MaxOverlapHours) {
+		return 0, invalid("body.overlap_hours", "0 to %d", MaxOverlapHours)
+	}
+	policy, err := s.policies(ctx)
+	return policy.overlap(hours), err
 }
 
 // rotate asks allow, under the key's lock, whether it may be rotated and with

@@ -32,7 +32,7 @@ const (
 )
 
 // key builds the key that the request describes, checked.
-func (in NewKey) key(now time.Time) (Key, error) {
+func (in NewKey) key(now time.Time, policy Policy) (Key, error) {
 	k := Key{
 		ID: id.New[id.KeyKind](), Kind: in.Kind, Environment: in.Environment, OwnerID: in.OwnerID, Name: in.Name, Label: in.Label,
 		Scopes: in.Scopes, Tags: in.Tags, Metadata: in.Metadata,
@@ -46,7 +46,7 @@ func (in NewKey) key(now time.Time) (Key, error) {
 	f.Check(utf8.RuneCountInString(in.Label) <= MaxLabel, "body.label", "at most %d characters", MaxLabel)
 	field.Text(&f, "body.label", in.Label)
 	f.Check(in.Label != "" || !in.Idempotent, "body.label", "needed with idempotent")
-	k.setRotation(in.RotateEveryDays, in.RotateOverlapHours, now)
+	k.setRotation(in.RotateEveryDays, policy.overlap(in.RotateOverlapHours), now)
 	f.Check(in.ExpiresInDays == 0 || in.ExpiresAt == nil, "body.expires_in_days", "give either expires_at or expires_in_days")
 	f.Check(in.ExpiresInDays >= 0 && in.ExpiresInDays <= MaxExpireDays, "body.expires_in_days", "1 to %d", MaxExpireDays)
 	if in.ExpiresInDays > 0 {

@@ -25,7 +25,7 @@ func TestRotateAgainstRevoke(t *testing.T) {
 		var all sync.WaitGroup
 		var next keys.Issued
 		var err error
-		all.Go(func() { next, err = h.keys.Rotate(ctx, root(), old, 24) })
+		all.Go(func() { next, err = h.keys.Rotate(ctx, root(), old, new(24)) })
 		all.Go(func() {
 			if _, err := h.keys.Revoke(ctx, root(), old, keys.KeyCompromise); err != nil {
 				t.Error(err)
@@ -54,8 +54,8 @@ func TestRevokePastADeletedSuccessor(t *testing.T) {
 	h := furnish(t, pgtest.DSN(t))
 	ctx := t.Context()
 	first := h.issue(t, "k").Key.ID
-	second := must[keys.Issued](t)(h.keys.Rotate(ctx, root(), first, 1)).Key.ID
-	third := must[keys.Issued](t)(h.keys.Rotate(ctx, root(), second, 1)).Key.ID
+	second := must[keys.Issued](t)(h.keys.Rotate(ctx, root(), first, new(1))).Key.ID
+	third := must[keys.Issued](t)(h.keys.Rotate(ctx, root(), second, new(1))).Key.ID
 	if err := h.keys.Delete(ctx, root(), second); err != nil {
 		t.Fatal(err)
 	}

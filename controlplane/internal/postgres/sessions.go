@@ -98,7 +98,8 @@ func (r *sessionRow) current() identity.Current {
 func (s *Sessions) List(ctx context.Context, f identity.Filter) ([]identity.Session, error) {
 	return list(ctx, s.db, f.After, f.Limit, (*sessionRow).domain, func(q *bun.SelectQuery) {
 		q.Join("JOIN users AS u ON u.id = s.user_id").
-			Where("s.expires_at > ? AND s.ends_at > ? AND s.stamp = u.session_stamp AND u.disabled_at IS NULL", f.Now, f.Now)
+			Where("s.expires_at > ? AND s.ends_at > ? AND s.stamp = u.session_stamp AND u.disabled_at IS NULL", f.Now, f.Now).
+			Where("s.refreshed_at > ? AND s.created_at > ?", f.Now.Add(-f.Ends.Idle), f.Now.Add(-f.Ends.Whole))
 		if !f.User.IsZero() {
 			q.Where("s.user_id = ?", f.User)
 		}

@@ -103,7 +103,7 @@ func TestKeysMoveWithTheirSubscription(t *testing.T) {
 					t.Errorf("issue: %v", err)
 					return
 				}
-				if _, err := h.keys.Rotate(ctx, root(), k.Key.ID, 1); err != nil {
+				if _, err := h.keys.Rotate(ctx, root(), k.Key.ID, new(1)); err != nil {
 					t.Errorf("rotate: %v", err)
 				}
 				if _, err := h.keys.Update(ctx, root(), k.Key.ID, keys.Patch{Name: field.To("renamed")}); err != nil {

@@ -76,7 +76,7 @@ var spanishSentences = map[string]string{
 	"make it active first, or issue a new key":                                              "actívela primero, o emita una clave nueva",
 	"this key does not rotate itself: rotate_every_days is not set":                         "esta clave no se rota a sí misma: rotate_every_days no está definido",
 	"ask the operator to set rotate_every_days, or to rotate the key":                       "pida al operador que defina rotate_every_days, o que rote la clave",
-	"this key was revoked more than seven days ago, which is for good":                      "esta clave se revocó hace más de siete días, y eso es definitivo",
+	"this key was revoked too long ago: a revocation can be undone for %d days":             "esta clave se revocó hace demasiado tiempo: una revocación se puede deshacer durante %d días",
 	"this key was revoked because it was compromised, which is for good":                    "esta clave se revocó por estar comprometida, y eso es definitivo",
 	"the owner may hold %d live keys and would hold more":                                   "el titular puede tener %d claves vigentes y tendría más",
 	"revoke a key, or raise max_keys of the user or the plan":                               "revoque una clave, o aumente max_keys del usuario o del plan",
