@@ -122,7 +122,7 @@ func wantRefusal(t *testing.T, v *vectors.Vector, out *kongtest.Outcome) {
 	s, told := got["subscription"].(map[string]any)
 	shapeless := v.Code == apikey.MissingCredential || v.Code == apikey.AmbiguousCredential || v.Code == apikey.Malformed
 	known := v.Found && !shapeless && v.Code != apikey.KeyNotFound && v.Record.Subscription.ID != ""
-	if told != known || known && (s["id"] != v.Record.Subscription.ID || s["plan"] != v.Record.Subscription.Plan || s["status"] != v.Record.Subscription.Status.String()) {
+	if told != known || known && (s["id"] != v.Record.Subscription.ID || s["plan"] != v.Record.Subscription.Plan || s["status"] != v.Record.Subscription.Standing(apikey.InstantOf(v.Now))) {
 		t.Errorf("subscription: %v", s)
 	}
 	delete(got, "subscription")

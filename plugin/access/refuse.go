@@ -52,7 +52,7 @@ func refusal(v *apikey.Verdict) []byte {
 		Detail: problem.Detail(v), Code: v.Code.String(), Fix: e.Fix,
 	}
 	if s := &v.Record.Subscription; s.ID != "" {
-		answer.Subscription = &subscription{s.ID, s.Plan, s.Status.String(), s.TrialEndsAt, s.PeriodEnd}
+		answer.Subscription = &subscription{s.ID, s.Plan, s.Standing(v.At), s.TrialEndsAt, s.PeriodEnd}
 	}
 	return encode(answer)
 }

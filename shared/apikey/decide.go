@@ -80,6 +80,8 @@ type Verdict struct {
 	// Record is the key's record where one was found, also for refusals; else
 	// its zero value.
 	Record Record
+	// At is the moment that the record was judged by; zero where there is none.
+	At Instant
 	// MissingScope is the first needed scope that the key lacks, or of AnyScopes
 	// the first; set with InsufficientScope.
 	MissingScope string

@@ -101,7 +101,7 @@ func (e *entry) judge(now apikey.Instant, req *apikey.Request, verdict *apikey.V
 	if err := apikey.DecodeRecord(e.record, &verdict.Record); err != nil {
 		return false
 	}
-	verdict.Code = apikey.Decide(now, &verdict.Record, req)
+	verdict.Code, verdict.At = apikey.Decide(now, &verdict.Record, req), now
 	switch verdict.Code {
 	case apikey.InsufficientScope:
 		verdict.MissingScope = verdict.Record.MissingScope(req)

@@ -72,6 +72,8 @@ func appendValid(b []byte, requestID string, r *apikey.Record) []byte {
 	return append(b, '}')
 }
 
+// appendSubscription shows the status as it was put: with a key that is let in the
+// clock has made nothing else of it.
 func appendSubscription(b []byte, s *apikey.Subscription) []byte {
 	b = append(b, `{"id":`...)
 	b = appendText(b, s.ID)

@@ -197,3 +197,34 @@ func TestBadInput(t *testing.T) {
 		}
 	})
 }
+
+// A refusal shows what the clock has made of the subscription, whatever the
+// refusal is for.
+func TestRefusalShowsTheSubscriptionOfThatMoment(t *testing.T) {
+	t.Parallel()
+	past, future := apikey.InstantOf(time.Now().Add(-time.Minute)), apikey.InstantOf(time.Now().Add(time.Hour))
+	for name, c := range map[string]struct {
+		sub          apikey.Subscription
+		revoked      apikey.Instant
+		code, status string
+	}{
+		"trial over":          {apikey.Subscription{Status: apikey.Trialing, TrialEndsAt: past}, 0, "TRIAL_ENDED", "trial_ended"},
+		"trial over, revoked": {apikey.Subscription{Status: apikey.Trialing, TrialEndsAt: past}, past, "REVOKED", "trial_ended"},
+		"trial, revoked":      {apikey.Subscription{Status: apikey.Trialing, TrialEndsAt: future}, past, "REVOKED", "trialing"},
+		"canceled, over":      {apikey.Subscription{Status: apikey.Canceled, PeriodEnd: past}, 0, "PLAN_INACTIVE", "ended"},
+		"paused":              {apikey.Subscription{Status: apikey.Paused}, 0, "PLAN_INACTIVE", "paused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			got := d.post(t, `{"auth_key":"`+d.add(apikey.KindAPI, func(r *apikey.Record) {
+				c.sub.ID, c.sub.PlanID, c.sub.Plan = r.Subscription.ID, r.Subscription.PlanID, r.Subscription.Plan
+				r.Subscription, r.Key.RevokedAt = c.sub, c.revoked
+			})+`"}`, nil)
+			shown, _ := got.body["subscription"].(map[string]any)
+			if got.body["code"] != c.code || shown["status"] != c.status {
+				t.Errorf("%v", got.body)
+			}
+		})
+	}
+}

@@ -96,7 +96,7 @@ func (e *explain) explain(ctx context.Context, caller access.Caller, in *authReq
 	}
 	answer := explained(ctx, x.Code, x.Checks)
 	if r := &x.Record; r.Key.ID != "" {
-		answer.Key, answer.User, answer.Subscription = viewKey(&r.Key), viewUser(&r.User), viewSubscription(&r.Subscription)
+		answer.Key, answer.User, answer.Subscription = viewKey(&r.Key), viewUser(&r.User), viewSubscription(&r.Subscription, x.At)
 	}
 	return answer, nil
 }

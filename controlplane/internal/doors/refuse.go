@@ -45,7 +45,7 @@ func (f *refusal) body(ctx context.Context) AuthRefusal {
 		p = p.Say("%s", detail)
 	}
 	p.Finish(ctx)
-	return AuthRefusal{Problem: p, Subscription: viewSubscription(&f.verdict.Record.Subscription)}
+	return AuthRefusal{Problem: p, Subscription: viewSubscription(&f.verdict.Record.Subscription, f.verdict.At)}
 }
 
 // detail says more than the catalogue where more is known. It names what was

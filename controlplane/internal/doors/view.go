@@ -37,7 +37,7 @@ type AuthUser struct {
 type AuthSubscription struct {
 	ID          string     `json:"id" doc:"The subscription's id." example:"sub_0190c2f57d3a7c3e8f5a2b6d1c9e4a72"`
 	Plan        string     `json:"plan" doc:"The plan's slug." example:"pro"`
-	Status      string     `json:"status" enum:"active,trialing,paused,canceled,ended" doc:"The state of the subscription." example:"active"`
+	Status      string     `json:"status" enum:"active,trialing,trial_ended,paused,canceled,ended" doc:"What the subscription is by the clock." example:"active"`
 	TrialEndsAt *time.Time `json:"trial_ends_at" doc:"The end of the trial, or null."`
 	PeriodEnd   *time.Time `json:"period_end" doc:"The end of the period that is paid for, or null."`
 }
@@ -59,12 +59,13 @@ func viewUser(u *apikey.User) *AuthUser {
 	return v
 }
 
-func viewSubscription(s *apikey.Subscription) *AuthSubscription {
+// viewSubscription shows what the subscription was at the moment of the verdict.
+func viewSubscription(s *apikey.Subscription, at apikey.Instant) *AuthSubscription {
 	if s.ID == "" {
 		return nil
 	}
 	return &AuthSubscription{
-		ID: s.ID, Plan: s.Plan, Status: s.Status.String(),
+		ID: s.ID, Plan: s.Plan, Status: s.Standing(at),
 		TrialEndsAt: moment(s.TrialEndsAt), PeriodEnd: moment(s.PeriodEnd),
 	}
 }

@@ -13,6 +13,8 @@ type Explanation struct {
 	Code apikey.Code
 	// Record is the key's, its zero value where there is no such key.
 	Record apikey.Record
+	// At is the moment that it was judged by.
+	At apikey.Instant
 	// Checks are those that could be made, in their order; none where there is no
 	// such key.
 	Checks []Check
@@ -65,7 +67,7 @@ func (e *Explainer) Explain(ctx context.Context, caller access.Caller, req *apik
 		return Explanation{Code: apikey.KeyNotFound}, nil
 	}
 	now := apikey.InstantOf(e.now())
-	x := Explanation{Code: apikey.Valid, Record: Compose(row, head.Number)}
+	x := Explanation{Code: apikey.Valid, Record: Compose(row, head.Number), At: now}
 	for _, made := range apikey.Explain(now, &x.Record, req) {
 		if made.Failed && x.Code == apikey.Valid {
 			x.Code = made.Code
