@@ -83,22 +83,22 @@ func (s *Service) ActOn(ctx context.Context, caller access.Caller, a Action) (ou
 }
 
 func (s *Service) actOnBatch(ctx context.Context, caller access.Caller, a *Action, edit func(*Key) error, out *Outcome) (int, error) {
-	changed, refused := 0, 0
+	changed := map[id.Key]bool{} // false: refused; by key, for the store may edit one again
 	sel := Selection{Filter: &a.Filter, Successors: a.Act == ActRevoke && !a.Revocation.Only}
 	selected, err := s.store.Edit(ctx, sel, func(k *Key) (*journal.Entry, error) {
 		if grantable(caller, k) != nil {
-			refused++
+			changed[k.ID] = false
 			return nil, nil //nolint:nilerr // a refusal of one key is counted, and ends nothing
 		}
 		before := *k
 		entry, err := s.edit(caller, k, "key."+string(a.Act), edit)
 		if fault.Is(err, fault.Invalid) {
 			*k = before
-			refused++
+			changed[k.ID] = false
 			return nil, nil
 		}
 		if entry != nil {
-			changed++
+			changed[k.ID] = true
 		}
 		return entry, err
 	})
@@ -106,8 +106,13 @@ func (s *Service) actOnBatch(ctx context.Context, caller access.Caller, a *Actio
 		return 0, err
 	}
 	out.Matched += len(selected)
-	out.Changed += changed
-	out.Refused += refused
+	for _, is := range changed {
+		if is {
+			out.Changed++
+		} else {
+			out.Refused++
+		}
+	}
 	if len(selected) > 0 {
 		a.Filter.After = selected[len(selected)-1].ID
 	}

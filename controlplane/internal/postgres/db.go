@@ -121,11 +121,26 @@ func (db *DB) Ping(ctx context.Context) error { return translate(db.pool.Ping(ct
 // Stat tells how busy the pool is, for metrics.
 func (db *DB) Stat() *pgxpool.Stat { return db.pool.Stat() }
 
+// deadlocks is how often a change is tried that the server gives up for another.
+const deadlocks = 3
+
 // change runs write in a transaction and appends the entries that it returns as
 // the last thing before the commit. Where there is no entry nothing is written.
+// A bulk change and a change of plan lock the same keys each in its own order:
+// of two that wait for each other the server ends one, and write runs anew.
 func (db *DB) change(ctx context.Context, write func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error)) error {
-	var changes []journal.Change
-	err := db.bun.RunInTx(ctx, &sql.TxOptions{}, func(ctx context.Context, tx bun.Tx) error {
+	changes, err := db.tryChange(ctx, write)
+	for n := 1; n < deadlocks && deadlocked(err); n++ {
+		changes, err = db.tryChange(ctx, write)
+	}
+	if err == nil && len(changes) > 0 {
+		db.told(ctx, changes)
+	}
+	return translate(err)
+}
+
+func (db *DB) tryChange(ctx context.Context, write func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error)) (changes []journal.Change, err error) {
+	err = db.bun.RunInTx(ctx, &sql.TxOptions{}, func(ctx context.Context, tx bun.Tx) error {
 		entries, err := write(ctx, tx)
 		if err != nil {
 			return err
@@ -136,10 +151,7 @@ func (db *DB) change(ctx context.Context, write func(ctx context.Context, tx bun
 		changes, err = db.appendEntries(ctx, tx, entries)
 		return err
 	})
-	if err == nil && len(changes) > 0 {
-		db.told(ctx, changes)
-	}
-	return translate(err)
+	return changes, err
 }
 
 // insert writes one row with its entry.

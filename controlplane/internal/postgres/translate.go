@@ -54,6 +54,13 @@ func translate(err error) error {
 	return fault.Wrap(err, fault.Internal, "the database could not do this")
 }
 
+// deadlocked reports whether the server gave a transaction up for another: both
+// waited for what the other had locked.
+func deadlocked(err error) bool {
+	server, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && server.Code == "40P01"
+}
+
 func notFound() error {
 	return fault.New(fault.NotFound, "there is no such thing, or none that this credential may see")
 }

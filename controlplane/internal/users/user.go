@@ -76,7 +76,8 @@ type Store interface {
 	Insert(ctx context.Context, u User, e journal.Entry) error
 	// Update locks the user, lets change edit it and appends the entry that it
 	// returns: all or nothing. Where change returns an error, or no entry,
-	// nothing is written.
+	// nothing is written. change may run again, on what is there then: what it
+	// leaves behind elsewhere must be that of its last run.
 	Update(ctx context.Context, user id.User, change func(*User) (*journal.Entry, error)) (User, error)
 	ByID(ctx context.Context, user id.User) (User, error)
 	List(ctx context.Context, f Filter) ([]User, error)
