@@ -18,7 +18,7 @@ func (db *DB) ExplainKeys(ctx context.Context, f keys.Filter) (plans [][]byte, e
 		var plan []byte
 		if err == nil {
 			err = db.bun.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-				if contains(&f) {
+				if scattered(&f) {
 					_, _ = tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off")
 				}
 				return tx.NewRaw("EXPLAIN (ANALYZE, FORMAT JSON) ?", q.Model(&rows)).Scan(ctx, &plan)
@@ -26,7 +26,7 @@ func (db *DB) ExplainKeys(ctx context.Context, f keys.Filter) (plans [][]byte, e
 		}
 		plans = append(plans, plan)
 	}
-	if !contains(&f) {
+	if !scattered(&f) {
 		explain(listQuery(db.bun, &f))
 		return plans, err
 	}

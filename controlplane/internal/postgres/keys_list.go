@@ -43,8 +43,8 @@ func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
 	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
 	var rows []*keyRow
 	var err error
-	if contains(&f) {
-		rows, err = s.listContaining(ctx, &f)
+	if scattered(&f) {
+		rows, err = s.listScattered(ctx, &f)
 	} else {
 		err = listQuery(s.db.bun, &f).Model(&rows).Scan(ctx)
 	}
@@ -55,16 +55,23 @@ func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
 }
 
 func listQuery(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
-	led := !f.OwnerID.IsZero() || !f.PlanID.IsZero()
-	q := db.NewSelect()
-	if led || f.Status != "" || environments(f) != nil {
-		// The order stands in the parts and around them: only then does the
-		// server know that it has nothing to sort. What is computed is a column
-		// for that.
-		q.ModelTableExpr("(?) AS k", bun.Safe(strings.Join(ranges(db, f, led), " UNION ALL ")))
-		return sorted(q, f, []string{orderOfTimes, "k.ends"})
+	if ranged(f) {
+		return merged(db, f, 0)
 	}
-	return plainly(q, f)
+	return plainly(db.NewSelect(), f)
+}
+
+// ranged reports whether a list is put together from ranges.
+func ranged(f *keys.Filter) bool {
+	return !f.OwnerID.IsZero() || !f.PlanID.IsZero() || f.Status != "" || environments(f) != nil
+}
+
+// merged is a list of ranges. A budget bounds the rows that each may look at.
+// The order stands in the parts and around them: only then does the server know
+// that it has nothing to sort. What is computed is a column for that.
+func merged(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
+	q := db.NewSelect().ModelTableExpr("(?) AS k", bun.Safe(strings.Join(ranges(db, f, budget), " UNION ALL ")))
+	return sorted(q, f, []string{orderOfTimes, "k.ends"})
 }
 
 // plainly is the list over the table itself, so that its rows can be locked.
@@ -87,9 +94,18 @@ func part(db *bun.DB, table any) *bun.SelectQuery {
 
 // ranges are the parts of the table that a list is merged from, each narrowed
 // and in order by itself.
-func ranges(db *bun.DB, f *keys.Filter, led bool) (parts []string) {
+func ranges(db *bun.DB, f *keys.Filter, budget int) (parts []string) {
+	led := !f.OwnerID.IsZero() || !f.PlanID.IsZero()
 	add := func(table any, condition string, args ...any) {
-		parts = append(parts, "("+page(narrowed(part(db, table).Where(condition, args...), f), f, orderOfTimes).String()+")")
+		q := part(db, table).Where(condition, args...)
+		if budget == 0 {
+			q = page(narrowed(q, f), f, orderOfTimes)
+		} else {
+			leading, rest := apart(f)
+			next := page(narrowed(q, &leading), &leading, orderOfTimes).Limit(int64(budget))
+			q = sorted(narrowed(db.NewSelect().TableExpr("(?) AS k", next).ColumnExpr("k.*"), &rest), f, []string{orderOfTimes, "k.ends"})
+		}
+		parts = append(parts, "("+q.String()+")")
 	}
 	statuses, places := keys.Statuses, environments(f)
 	if f.Status != "" {
@@ -152,6 +168,9 @@ func narrowed(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 	}
 	if f.ExpiresBefore != nil {
 		q.Where(expirySQL+" < ?", *f.ExpiresBefore)
+		if slices.Contains(unexpired, f.Status) { // it follows, and keeps an index from reading what is over
+			q.Where(expirySQL+" > ?", f.At)
+		}
 	}
 	if f.Search != "" {
 		q.Where(`(k.name || E'\n' || k.start || E'\n' || k.last4) ILIKE ?`, "%"+escapeLike.Replace(f.Search)+"%")
@@ -161,6 +180,9 @@ func narrowed(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 
 // escapeLike takes the meaning from the characters that mean something to LIKE.
 var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// unexpired are the states that no key is in whose expiry is past.
+var unexpired = []keys.Status{keys.StatusActive, keys.StatusRetiring, keys.StatusNotYetValid}
 
 // covering lists the scopes that cover one, itself first (apikey.ScopeCovers).
 func covering(scope string) []string {

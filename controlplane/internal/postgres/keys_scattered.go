@@ -1,0 +1,154 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"math"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"github.com/latchkey/latchkey/controlplane/internal/keys"
+)
+
+// Keys that contain a tag, a scope or a part of a text, and those of a range of
+// expiries in another order than that, lie scattered in the indexes that have
+// the list's order. They are found in one of two ways: by walking such an index
+// until the page is full, right where many are meant, or by asking the index
+// over what they have in common and sorting, right where few are. The server's
+// own guess is not good enough: it takes a tag that nobody has for half as
+// frequent as the rarest that it knows, and cannot know that what it looks for
+// stands at the far end. So the choice is made here, by its statistics, and a
+// walk that takes much longer than it should is given up for the other way.
+
+// wary is how many times the rows that a walk should need it may look at.
+const wary = 4
+
+// scattered reports whether a filter asks for keys that no index has together
+// and in the order of the list.
+func scattered(f *keys.Filter) bool {
+	return f.Search != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil && f.SortBy != keys.ByExpiry
+}
+
+// apart splits a filter into what indexes lead with, in its order, and the rest.
+func apart(f *keys.Filter) (led, rest keys.Filter) {
+	led = *f
+	led.Tag, led.Scope, led.Search, led.ExpiresBefore = "", "", "", nil
+	return led, keys.Filter{Tag: f.Tag, Scope: f.Scope, Search: f.Search, ExpiresBefore: f.ExpiresBefore, Status: f.Status, At: f.At}
+}
+
+func (s *Keys) listScattered(ctx context.Context, f *keys.Filter) (rows []*keyRow, err error) {
+	budget, err := s.walkable(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if budget > 0 {
+		err := walk(s.db.bun, f, budget).Model(&rows).Scan(ctx)
+		if err != nil || len(rows) == f.Limit {
+			return rows, err
+		}
+		rows = nil
+	}
+	err = s.db.bun.RunInTx(ctx, &sql.TxOptions{ReadOnly: true}, func(ctx context.Context, tx bun.Tx) error {
+		// Else it might read the whole table to find the few.
+		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+			return err
+		}
+		return gather(tx.NewSelect(), s.db.bun, f).Model(&rows).Scan(ctx)
+	})
+	return rows, err
+}
+
+// walk looks through the next rows in the order of the list: of the table, or of
+// each range that listQuery would merge.
+func walk(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
+	if ranged(f) {
+		return merged(db, f, budget)
+	}
+	led, rest := apart(f)
+	next := page(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led, orderOfIDs).Limit(int64(budget))
+	return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", next), &rest), f, []string{orderOfIDs, "k.ends"})
+}
+
+// gather finds all that there are before it sorts: OFFSET 0 keeps the server
+// from doing otherwise.
+func gather(q *bun.SelectQuery, db *bun.DB, f *keys.Filter) *bun.SelectQuery {
+	found := narrowed(withStatus(db.NewSelect().TableExpr("keys AS k").ColumnExpr("k.*").Where("k.deleted_at IS NULL"), f), f)
+	return page(q.ModelTableExpr("(? OFFSET 0) AS k", found), f, orderOfIDs)
+}
+
+// walkable returns how many rows a walk may look at, 0 where gathering is the
+// better way: a walk looks at limit ÷ frequency rows of those that indexes lead
+// to; gathering, twice, at all that the best index leads to.
+func (s *Keys) walkable(ctx context.Context, f *keys.Filter) (int, error) {
+	var all float64
+	if err := s.db.bun.NewRaw("SELECT reltuples FROM pg_class WHERE oid = 'keys'::regclass").Scan(ctx, &all); err != nil || all <= 0 {
+		return 0, err
+	}
+	led, rest := apart(f)
+	within := all
+	if ranged(f) {
+		rows, err := s.expected(ctx, led)
+		if err != nil {
+			return 0, err
+		}
+		within = min(max(rows, 1), all)
+	}
+	rows, err := s.expected(ctx, rest)
+	if err != nil {
+		return 0, err
+	}
+	frequency := min(rows/all, 1)
+	for _, w := range []struct {
+		column string
+		words  []string
+	}{{"tags", []string{f.Tag}}, {"scopes", covering(f.Scope)}} {
+		if w.words[0] == "" {
+			continue
+		}
+		known, err := s.frequency(ctx, w.column, w.words)
+		if err != nil {
+			return 0, err
+		}
+		frequency *= known
+	}
+	if float64(f.Limit) > 2*frequency*min(within, frequency*all) {
+		return 0, nil
+	}
+	return int(math.Ceil(wary * float64(f.Limit) / frequency)), nil
+}
+
+// frequency returns the part of all keys that have one of the words, as of the
+// server's statistics. What they do not list is rare.
+func (s *Keys) frequency(ctx context.Context, column string, words []string) (known float64, err error) {
+	err = s.db.bun.NewRaw(`
+		SELECT COALESCE(LEAST(sum(w.frequency), 1), 0)
+		FROM pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS w (word, frequency)
+		WHERE s.schemaname = current_schema() AND s.tablename = 'keys' AND s.attname = ? AND w.word = ANY (?)`,
+		column, pgdialect.Array(words)).Scan(ctx, &known)
+	return known, err
+}
+
+// expected returns how many keys the server believes that a filter leaves, but
+// for its tag, its scope and, where there is something else, its status.
+func (s *Keys) expected(ctx context.Context, f keys.Filter) (float64, error) {
+	var plan []byte
+	f.Tag, f.Scope = "", ""
+	q := s.db.bun.NewSelect().Model((*keyRow)(nil)).Column("id").Where("k.deleted_at IS NULL")
+	if f.Search == "" && f.ExpiresBefore == nil {
+		withStatus(q, &f)
+	}
+	if err := s.db.bun.NewRaw("EXPLAIN (FORMAT JSON) ?", narrowed(q, &f)).Scan(ctx, &plan); err != nil {
+		return 0, err
+	}
+	var plans []struct {
+		Plan struct {
+			Rows float64 `json:"Plan Rows"`
+		}
+	}
+	if err := json.Unmarshal(plan, &plans); err != nil || len(plans) == 0 {
+		return 0, err
+	}
+	return plans[0].Plan.Rows, nil
+}
