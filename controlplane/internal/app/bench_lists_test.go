@@ -13,13 +13,17 @@ import (
 // reports the medians of the slowest, and the one answer that took longest.
 func everyList(b *testing.B, r *replica, admin string) {
 	paths := listsAtScale(r, admin)
-	medians, all := make([]time.Duration, 0, len(paths)), make([]time.Duration, 0, len(paths))
+	var medians []time.Duration
+	var worst time.Duration
 	for b.Loop() {
 		slowest := map[time.Duration]string{}
 		for _, path := range paths {
-			median, worst := ask(r, admin, path)
-			medians, all = append(medians, median), append(all, worst)
+			median, longest := ask(r, admin, path)
+			medians, worst = append(medians, median), max(worst, longest)
 			slowest[median] = path // of equals one
+			if longest == worst {
+				b.Logf("the worst so far: %v %s", longest, path)
+			}
 		}
 		keys := make([]time.Duration, 0, len(slowest))
 		for took := range slowest {
@@ -30,14 +34,13 @@ func everyList(b *testing.B, r *replica, admin string) {
 			b.Logf("%v %s", took.Round(100*time.Microsecond), slowest[took])
 		}
 	}
-	slices.Sort(all)
 	b.ReportMetric(float64(len(paths)), "lists")
-	b.ReportMetric(float64(all[len(all)-1].Microseconds())/1000, "worst-answer-ms")
+	b.ReportMetric(float64(worst.Microseconds())/1000, "worst-answer-ms")
 	report(b, medians)
 }
 
 // ask gets a page five times, then the page behind it.
-func ask(r *replica, admin, path string) (median, worst time.Duration) {
+func ask(r *replica, admin, path string) (median, longest time.Duration) {
 	const times = 5
 	var took []time.Duration
 	for range 2 {
@@ -73,7 +76,7 @@ func listsAtScale(r *replica, admin string) (paths []string) {
 	keys := []string{
 		"kind=api", "kind=management", "owner_id=" + owner, "plan=seed-free", "plan=seed-enterprise", "environment=live", "environment=test",
 		"tag=critical", "tag=team/billing", "tag=none", "scope=reports:read", "scope=users:read", "scope=none",
-		"expires_before=" + in(-240 * time.Hour), "expires_before=" + in(0), "expires_before=" + in(240*time.Hour), "expires_before=" + in(9600*time.Hour),
+		"expires_before=" + in(-240*time.Hour), "expires_before=" + in(0), "expires_before=" + in(240*time.Hour), "expires_before=" + in(9600*time.Hour),
 		"q=seeded", "q=777", "q=seeded+12", "q=23456", "q=none+such",
 		"q=" + sample("/api/v1/keys?limit=200", "start"), "q=" + sample("/api/v1/keys?limit=200", "last4"),
 		"owner_id=" + owner + "&status=active", "owner_id=" + owner + "&status=revoked", "plan=seed-free&status=active", "plan=seed-pro&status=expired",

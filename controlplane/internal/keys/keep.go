@@ -34,8 +34,8 @@ func (s *Service) Keep(ctx context.Context, failed func(error)) {
 }
 
 // Sweep does what is due by the clock: it stamps statuses that have changed,
-// removes keys that were deleted long ago and forgets old Idempotency-Keys.
-// Nothing depends on when it runs, and several may at the same time.
+// removes keys that were deleted long ago, forgets old Idempotency-Keys and sums
+// up counts. Nothing depends on when it runs, and several may at the same time.
 func (s *Service) Sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
@@ -66,5 +66,5 @@ func (s *Service) Sweep(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return s.store.SumUp(ctx)
 }

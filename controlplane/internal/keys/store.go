@@ -165,6 +165,8 @@ type Store interface {
 	// Purge removes at most limit keys that were deleted before a moment, with
 	// an entry each, and returns how many.
 	Purge(ctx context.Context, before time.Time, limit int, entry func(*Key) journal.Entry) (int, error)
+	// SumUp keeps counts of keys quick to read. They are right without it.
+	SumUp(ctx context.Context) error
 	// ForgetRequests removes at most limit Requests made before a moment.
 	ForgetRequests(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// Age is how old a count may be. Counting a million keys reads their index
-	// once, so it is done for everybody, and no more often than this.
+	// Age is how old a count may be: users are counted one by one, and keys that
+	// expire soon, so it is done for everybody, and no more often than this.
 	Age = 15 * time.Second
 	// Soon is how far the expiry of a key is ahead that expires soon.
 	Soon = 7 * 24 * time.Hour

@@ -15,13 +15,12 @@ type Overview struct{ db *DB }
 // Overview returns the store of the overview.
 func (db *DB) Overview() *Overview { return &Overview{db} }
 
-// countsSQL counts by the stamps alone, which an index holds, and corrects what
-// comes of it by the few rows whose stamp is due. Management keys are in no
-// environment.
+// countsSQL sums the tallies of the stamps, and corrects what comes of it by the
+// few rows whose stamp is due. Management keys are in no environment.
 const countsSQL = `
 WITH due AS MATERIALIZED (
 	SELECT k.environment, k.status AS was, ` + statusSQL + ` AS is_now, count(*) AS n FROM keys k WHERE ` + stampIsDue + ` GROUP BY 1, 2, 3)
-SELECT 'keys' AS what, k.status AS status, k.environment = '' AS management, count(*) AS n FROM keys k GROUP BY 2, 3
+SELECT 'keys' AS what, status, environment = '' AS management, sum(n)::bigint AS n FROM key_tallies GROUP BY 2, 3
 UNION ALL SELECT 'keys', was, environment = '', -n FROM due
 UNION ALL SELECT 'keys', is_now, environment = '', n FROM due
 UNION ALL SELECT 'soon', '', k.environment = '', count(*) FROM keys k
