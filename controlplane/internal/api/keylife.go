@@ -63,11 +63,16 @@ func (a *api) rotateKey(ctx context.Context, in *rotateKeyInput) (*issuedOutput,
 	if err != nil {
 		return nil, err
 	}
-	var overlap *int
-	if in.Body != nil {
-		overlap = in.Body.OverlapHours
+	return a.issuedAnswer(a.Services.Keys.Rotate(ctx, caller(ctx), key, in.overlap()))
+}
+
+// overlap is nil where none is given. Zero is a value, which a schema's default
+// would overwrite.
+func (in *rotateKeyInput) overlap() *int {
+	if in.Body == nil {
+		return nil
 	}
-	return a.issuedAnswer(a.Services.Keys.Rotate(ctx, caller(ctx), key, overlap))
+	return in.Body.OverlapHours
 }
 
 func (a *api) revokeByStart(ctx context.Context, in *startInput) (*struct{}, error) {

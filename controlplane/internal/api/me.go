@@ -46,6 +46,7 @@ func current(ctx context.Context) (identity.Current, error) {
 }
 
 func (a *api) registerMe() {
+	a.registerMyKeys()
 	huma.Register(a.huma, mine(http.MethodGet, mePath, "get-me", "Who is signed in", "The user of the session, with what the role allows."),
 		func(ctx context.Context, _ *struct{}) (*meOutput, error) {
 			c, err := current(ctx)

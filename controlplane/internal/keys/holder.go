@@ -52,6 +52,11 @@ func (s *Service) RevokeSelf(ctx context.Context, caller access.Caller, r Revoca
 	if err != nil {
 		return Key{}, err
 	}
+	return s.revokeOwn(ctx, caller, key, r)
+}
+
+// revokeOwn revokes a key that is the caller's to give up.
+func (s *Service) revokeOwn(ctx context.Context, caller access.Caller, key id.Key, r Revocation) (Key, error) {
 	if err := r.check(); err != nil {
 		return Key{}, err
 	}
