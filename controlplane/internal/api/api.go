@@ -176,7 +176,7 @@ func document(c Config) huma.Config {
 		{Name: "Public", Description: "For the services that are called with keys."},
 		{Name: tagSignIn, Description: "Begin and end a session in a browser."},
 		{Name: "Me", Description: "The signed-in user, whatever the role."},
-		{Name: "Keys", Description: "Issue, change and revoke keys."},
+		{Name: "Keys", Description: "Issue, change and revoke keys: API keys, and the management keys of this API. The `kind` says which; `GET /api/v1/keys?kind=management` lists the latter, and whoever issues or changes one needs every scope that it holds."},
 		{Name: "Users", Description: "The people and services that hold keys."},
 		{Name: "Plans", Description: "Tiers: what keys under them may do."},
 		{Name: "Limits", Description: "How much may be spent, as plans refer to it. Limits are kept as data: this version does not enforce them, and nothing is counted or refused by them."},

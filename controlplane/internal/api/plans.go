@@ -100,6 +100,7 @@ type listPlansInput struct {
 	PageInput
 	Slug     string `query:"slug" maxLength:"64"`
 	Archived string `query:"archived" enum:"true,false" doc:"Only those that are, or that are not."`
+	Q        string `query:"q" maxLength:"200" example:"pro" doc:"A part of the slug or the name, of 3 to 64 characters, in either case."`
 }
 
 func (a *api) registerPlans() {
@@ -131,7 +132,14 @@ func (a *api) listPlans(ctx context.Context, in *listPlansInput) (*listOutput[Pl
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.Services.Plans.List(ctx, caller(ctx), plans.Filter{Slug: in.Slug, Archived: yesOrNo(in.Archived), After: last, Limit: in.Limit + 1})
+	var wrong fault.Fields
+	a.keepKeysOut(&wrong, "query.q", in.Q)
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
+	all, err := a.Services.Plans.List(ctx, caller(ctx), plans.Filter{
+		Slug: in.Slug, Archived: yesOrNo(in.Archived), Search: in.Q, After: last, Limit: in.Limit + 1,
+	})
 	if err != nil {
 		return nil, err
 	}

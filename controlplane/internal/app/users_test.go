@@ -84,9 +84,20 @@ func TestPlans(t *testing.T) {
 	}
 	r.call(admin, "PATCH", "/api/v1/plans/"+old, m{"archived": true}, 200)
 	r.call(admin, "POST", "/api/v1/subscriptions", m{"user_id": user, "plan_id": old}, 409)
-	for query, want := range map[string]string{"archived=true": old, "archived=false": pro} {
+	for query, want := range map[string]string{"archived=true": old, "archived=false": pro, "slug=old": old, "q=PRO": pro, "q=+old+&archived=true": old} {
 		if got := ids(r.call(admin, "GET", "/api/v1/plans?"+query, nil, 200)); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %v", query, got)
+		}
+	}
+	r.call(admin, "PATCH", "/api/v1/plans/"+pro, m{"name": "Professional"}, 200)
+	for query, want := range map[string]int{"q=Fessional": 1, "q=pro&archived=true": 0, "q=___": 0} {
+		if got := ids(r.call(admin, "GET", "/api/v1/plans?"+query, nil, 200)); len(got) != want {
+			t.Errorf("%s: %v", query, got)
+		}
+	}
+	for _, wrong := range []string{"q=pr", "q=" + strings.Repeat("a", 65), "q=" + admin} {
+		if a := r.call(admin, "GET", "/api/v1/plans?"+wrong, nil, 422); !strings.Contains(a.raw, "query.q") || strings.Contains(a.raw, admin) {
+			t.Errorf("%s", a.raw)
 		}
 	}
 	another := r.call(admin, "POST", "/api/v1/users", m{"name": "Eve"}, 201).text("id")

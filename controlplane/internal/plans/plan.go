@@ -8,6 +8,7 @@ package plans
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
@@ -222,6 +223,13 @@ func (s *Service) LiveKeys(ctx context.Context, caller access.Caller, plan id.Pl
 // List returns a page of plans, the newest first. It needs plans:read.
 func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]Plan, error) {
 	if err := caller.Require(access.PlansRead); err != nil {
+		return nil, err
+	}
+	var wrong fault.Fields
+	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
+		field.Search(&wrong, "query.q", f.Search)
+	}
+	if err := wrong.Err(); err != nil {
 		return nil, err
 	}
 	return s.store.List(ctx, f)
