@@ -69,28 +69,28 @@ func TestPermissions(t *testing.T) {
 			table.WriteString(" " + strings.Join(o.scopes(), " or "))
 		}
 	}
-	compareGolden(t, table.String())
+	compareGolden(t, matrixFile, table.String())
 }
 
 // compareGolden compares with the file, or writes it where that is asked for.
-func compareGolden(t *testing.T, got string) {
+func compareGolden(t *testing.T, file, got string) {
 	t.Helper()
 	var lines []string
 	for line := range strings.SplitSeq(got, "\n") {
 		lines = append(lines, strings.TrimRight(line, " "))
 	}
-	got = strings.Join(lines, "\n") + "\n"
+	got = strings.TrimRight(strings.Join(lines, "\n"), "\n") + "\n"
 	if os.Getenv("LATCHKEY_TEST_GOLDEN") != "" {
-		if err := os.WriteFile(matrixFile, []byte(got), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(matrixFile)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("who may do what has changed (LATCHKEY_TEST_GOLDEN=1 accepts it):\n%s", diff)
+		t.Errorf("%s has changed (LATCHKEY_TEST_GOLDEN=1 accepts it):\n%s", file, diff)
 	}
 }
 

@@ -197,6 +197,9 @@ var prepare = map[string]func(*stage, *request){
 	"restore-key": func(s *stage, q *request) {
 		s.call(s.admin, "POST", "/api/v1/keys/"+q.path["id"]+"/revoke", nil, 200)
 	},
+	"resume-subscription": func(s *stage, q *request) {
+		s.call(s.admin, "POST", "/api/v1/subscriptions/"+q.path["id"]+"/pause", nil, 200)
+	},
 	"rotate-own-key": func(s *stage, q *request) {
 		if q.by.keyID != "" && strings.HasPrefix(q.by.bearer, "lk_") {
 			s.call(s.admin, "PATCH", "/api/v1/keys/"+q.by.keyID, m{"rotate_every_days": 30}, 200)
