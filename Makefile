@@ -62,7 +62,7 @@ bench: $(WITHPG) ## benchmarks, on a PostgreSQL that waits for its disk (BENCH=p
 	@$(WITHPG) -durable -- go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(ARGS) $(PKG)
 
 .PHONY: e2e-kong
-e2e-kong: ## docker-compose.yml and the plugin in a real Kong (needs Docker; ports 8000 and 8080)
+e2e-kong: ## all cases of the plugin through a real Kong, and docker-compose.yml (needs Docker on Linux; ports 8000 and 8080)
 	@docker compose version >/dev/null 2>&1 || { echo "e2e-kong needs Docker Compose 2: 'docker compose version' fails" >&2; exit 1; }
 	@docker info >/dev/null 2>&1 || { echo "e2e-kong needs a Docker engine: 'docker info' fails" >&2; exit 1; }
 	@go test -tags e2e -count 1 -timeout 20m -v ./kong/e2e

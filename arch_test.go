@@ -82,7 +82,7 @@ var homes = map[string][]string{
 	"github.com/valkey-io/valkey-go":  {inside + "valkey"},
 	"github.com/caarlos0/env/":        {inside + "config", "plugin"},
 	"github.com/alecthomas/kong":      {inside + "cli", "controlplane"},
-	"github.com/google/go-cmp":        {},
+	"github.com/google/go-cmp":        {"kong/cases"}, // which tests import
 	"pgregory.net/rapid":              {},
 	"github.com/stretchr/testify":     {},
 	"go.uber.org/goleak":              {},
@@ -142,6 +142,8 @@ func mayImport(room string) (allowed []string, known bool) {
 	switch {
 	case within(room, "plugin"):
 		return []string{"shared/edge", "shared/validator", "shared/problem", "shared/apikey", "shared/ratelimit", "plugin"}, true
+	case within(room, "kong/cases"):
+		return []string{"kong/kongtest", "shared/wire", "shared/problem", "shared/apikey"}, true
 	case within(room, "migrations"), within(room, "dashboard"), within(room, "kong"):
 		return nil, true
 	case room == "controlplane":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/latchkey/latchkey/kong/cases"
 	"github.com/latchkey/latchkey/kong/kongtest"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
@@ -16,9 +17,9 @@ import (
 func BenchmarkAccess(b *testing.B) {
 	k, c := start(b)
 	base := kongtest.Start(b, kongtest.Config{Binary: kongtest.Build(b, "./testdata/baseline", "latchkey-baseline")})
-	route := k.Route(scoped)
-	good := c.issue(nil)
-	revoked := c.issue(func(r *apikey.Record) { r.Key.RevokedAt = 1 })
+	route := k.Route(b, cases.Scoped())
+	good := c.Issue(nil)
+	revoked := c.Issue(func(r *apikey.Record) { r.Key.RevokedAt = 1 })
 
 	for name, key := range map[string]string{"allowed": good, "refused": revoked} {
 		req := kongtest.Request{Headers: h("Host", "api.example.com", "Accept", "*/*", "X-API-Key", key)}
@@ -50,8 +51,8 @@ func BenchmarkAccess(b *testing.B) {
 // cleared are the names that an allowed request clears: forged identities and
 // the key.
 func cleared() (names []string) {
-	for _, name := range append([]string{"X-API-Key"}, owned...) {
-		names = append(names, writings(name)[1:]...)
+	for _, name := range append([]string{"X-API-Key"}, cases.Owned...) {
+		names = append(names, cases.Writings(name)[1:]...)
 	}
 	return append(names, "X-API-Key", "X-Anonymous-Consumer")
 }

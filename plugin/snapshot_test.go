@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/latchkey/latchkey/kong/cases"
 	"github.com/latchkey/latchkey/kong/kongtest"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
@@ -21,11 +22,11 @@ func TestASnapshotThatIsNone(t *testing.T) {
 	env["LATCHKEY_SNAPSHOT"] = path
 	k := startWith(t, env)
 	key := apikey.NewSecret("lk", apikey.KindAPI, apikey.Live).Reveal()
-	r := k.Route(scoped)
+	r := k.Route(t, cases.Scoped())
 	eventually(t, "Kong's log says why", func() bool {
 		if out := access(t, r, kongtest.Request{Headers: h("X-API-Key", key)}); out.Allowed || out.Status != 503 {
 			t.Fatalf("%+v", out)
 		}
-		return len(logged(k, "snapshot: ignored: it is of another version")) > 0
+		return len(logged(k.Kong, "snapshot: ignored: it is of another version")) > 0
 	})
 }

@@ -7,6 +7,7 @@
 //	Route ── one plugin configuration, started lazily in every worker
 //	Access ─ one request: the event, the plugin's calls, what client and
 //	         upstream would see
+//	Front ── the same over HTTP, by a declarative configuration
 //
 // What is modelled was read in Kong 3.9.3 (kong/runloop/plugin_servers,
 // kong/pdk, kong/init.lua), lua-resty-core and lua-nginx-module; the comments
@@ -25,10 +26,13 @@
 //   - Process death is noticed by connections only. Until the respawn, at most
 //     once a second, every event that must dial is a 500.
 //
-// Not modelled: other phases, other plugins on the route, the headers that
-// Kong's proxy adds after the access phase, and nginx's own checks of a request
-// (size limits, bad names). Calls outside the access phase's common set fail
-// the request, loudly.
+// Not modelled: other phases, other plugins on the route, and the headers that
+// Kong's proxy adds after the access phase. What nginx refuses before any plugin
+// is asked, Access takes and Request.Nginx says. Calls outside the access phase's
+// common set fail the request, loudly.
+//
+// kong/e2e compares all this with a real Kong: every case of kong/cases, and a
+// probe plugin on go-pdk's server and on ours (testdata/echo).
 //
 // Everything is safe for concurrent use, and cheap enough for benchmarks.
 package kongtest

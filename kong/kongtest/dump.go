@@ -98,7 +98,11 @@ func check(at string, schema map[string]any, v any) error {
 	ok := false
 	switch schema["type"] {
 	case "string":
-		_, ok = v.(string)
+		text, isString := v.(string)
+		if isString && text == "" {
+			return fmt.Errorf("%s: length must be at least 1", at) // len_min, where a schema says nothing
+		}
+		ok = isString
 	case "boolean":
 		_, ok = v.(bool)
 	case "number":

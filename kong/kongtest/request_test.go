@@ -1,6 +1,9 @@
 package kongtest
 
 import (
+	"bufio"
+	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -71,6 +74,61 @@ func TestSetHeaders(t *testing.T) {
 	}
 }
 
+func TestNginx(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		req  Request
+		want int
+	}{
+		"nothing":                {Request{}, 0},
+		"bytes":                  {Request{Path: "/\xff", Query: "\xfe", Headers: Headers{{"A_b", "\x01\x7f\xff"}}}, 0},
+		"lower-case method":      {Request{Method: "get"}, 400},
+		"a space in the path":    {Request{Path: "/a b"}, 400},
+		"a control in a query":   {Request{Query: "a=\x01"}, 400},
+		"no path":                {Request{Path: "*"}, 400},
+		"NUL in a value":         {Request{Headers: Headers{{"A", "a\x00b"}}}, 400},
+		"a space in a name":      {Request{Headers: Headers{{"A b", ""}}}, 400},
+		"no name":                {Request{Headers: Headers{{"", "a"}}}, 400},
+		"one repeated":           {Request{Headers: Headers{{"A", "a"}, {"A", "b"}}}, 0},
+		"one that may not":       {Request{Headers: Headers{{"Authorization", "a"}, {"authorization", "b"}}}, 400},
+		"as many as there are":   {Request{Headers: append(padding(999), Header{"Host", "a"})}, 0},
+		"more than there may be": {Request{Headers: padding(1000)}, 400},
+	} {
+		if got := tc.req.Nginx(); got != tc.want {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+}
+
+func padding(n int) Headers { return slices.Repeat(Headers{{"A", "b"}}, n) }
+
+func TestWire(t *testing.T) {
+	t.Parallel()
+	req := Request{Method: "POST", Path: "/a", Query: "b&c=%20", ClientIP: "2001:db8::1", Headers: Headers{{"x_A", "1"}, {"X-a", ""}, {"B", "\xff"}}, Body: []byte("body")}
+	b, err := req.Wire("h.test")
+	want := "PROXY TCP6 2001:db8::1 ::1 40000 8000\r\nPOST /a?b&c=%20 HTTP/1.1\r\nHost: h.test\r\nx_A: 1\r\nX-a: \r\nB: \xff\r\n\r\nbody"
+	if string(b) != want || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	r := bufio.NewReader(bytes.NewReader(b))
+	if _, err := r.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadRequest(r)
+	sent := Request{Method: "POST", Path: "/a", Query: "b&c=%20", Headers: append(Headers{{"Host", "h.test"}}, req.Headers...)}
+	if diff := cmp.Diff(sent, got); diff != "" || err != nil {
+		t.Errorf("read back: %v %s", err, diff)
+	}
+	for name, req := range map[string]Request{
+		"line ends": {Headers: Headers{{"A", "b\r\nC: d"}}}, "a line end in the query": {Query: "a\nb"}, "in a name": {Headers: Headers{{"A\r", ""}}},
+		"spaces behind": {Headers: Headers{{"A", "b "}}}, "no address": {ClientIP: "unix:"},
+	} {
+		if _, err := req.Wire("h.test"); err == nil {
+			t.Errorf("%s: can be sent", name)
+		}
+	}
+}
+
 func TestConfigurationsThatKongRefuses(t *testing.T) {
 	t.Parallel()
 	d, err := ParseDump([]byte(`{"Protocol":"ProtoBuf:1","Plugins":[{"Name":"n","Phases":["access"],"Schema":{"name":"n","fields":[{"config":
@@ -83,14 +141,14 @@ func TestConfigurationsThatKongRefuses(t *testing.T) {
 	type m = map[string]any
 	for name, config := range map[string]any{
 		"nothing": nil, "empty": m{}, "nulls": m{"s": nil, "r": m{"x": nil}},
-		"all": m{"s": "", "n": -1, "u": 0, "f": 1.5, "b": false, "l": []string{}, "m": m{"k": 1}, "r": m{"x": "y"}},
+		"all": m{"s": "s", "n": -1, "u": 0, "f": 1.5, "b": false, "l": []string{}, "m": m{"k": 1}, "r": m{"x": "y"}},
 	} {
 		if err := d.Check(config); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for name, config := range map[string]any{
-		"unknown": m{"z": 1}, "string": m{"s": 1}, "integer": m{"n": 1.5}, "negative": m{"u": -1}, "boolean": m{"b": "true"},
+		"unknown": m{"z": 1}, "string": m{"s": 1}, "empty": m{"s": ""}, "empty element": m{"l": []string{""}}, "integer": m{"n": 1.5}, "negative": m{"u": -1}, "boolean": m{"b": "true"},
 		"array": m{"l": m{}}, "element": m{"l": []any{1}}, "value": m{"m": m{"k": "v"}}, "record": m{"r": "x"}, "nested": m{"r": m{"y": 1}},
 		"not an object": []int{1},
 	} {

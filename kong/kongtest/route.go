@@ -94,15 +94,7 @@ func (r *Route) config(seq int64) []byte {
 func (r *Route) Access(ctx context.Context, req Request) (Outcome, error) {
 	k := r.k
 	w := k.worker(req.Worker)
-	if req.Method == "" {
-		req.Method = "GET"
-	}
-	if req.Path == "" {
-		req.Path = "/"
-	}
-	if req.ClientIP == "" {
-		req.ClientIP = "192.0.2.1"
-	}
+	req = req.withDefaults()
 	req.Headers = slices.Clone(req.Headers)
 	p := &phase{k: k, req: req}
 	p.out.Calls = make([]string, 0, 4)

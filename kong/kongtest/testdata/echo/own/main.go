@@ -88,6 +88,7 @@ func access(ctx context.Context, c *echo.Config, p *gateway.Phase) bool {
 
 func flat(m map[string][]string) string {
 	var out []string
+	delete(m, "host") // it says by which route the request came
 	for k, v := range m {
 		out = append(out, k+"="+strings.Join(v, ","))
 	}

@@ -81,6 +81,7 @@ func (c *plugin) Access(kong *pdk.PDK) {
 
 func flat(m map[string][]string) string {
 	var out []string
+	delete(m, "host") // it says by which route the request came
 	for k, v := range m {
 		out = append(out, k+"="+strings.Join(v, ","))
 	}
