@@ -1,7 +1,7 @@
 // Package vectors holds the decisions that every door must make: what was
 // presented, what is known of the key, what the request asks, and the code and
-// status that answer it. They are data, in decisions.json, so that doors written
-// in any way can be held to the same table.
+// status that answer it. They are data, in ../testdata/decisions.json, so that
+// doors written in any way can be held to the same table.
 //
 // It is called from tests only: those of apikey, of the validator and of each
 // door.
@@ -9,17 +9,14 @@ package vectors
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/apikey/testdata"
 )
-
-//go:embed decisions.json
-var decisions []byte
 
 // Prefixes are the ones that the installation of the vectors issues.
 var Prefixes = apikey.Prefixes{"lk"}
@@ -75,7 +72,7 @@ type file struct {
 // be, a field that does not exist included.
 func All() ([]Vector, error) {
 	var f file
-	if err := strict(decisions, &f); err != nil {
+	if err := strict(testdata.Decisions, &f); err != nil {
 		return nil, err
 	}
 	all := make([]Vector, 0, len(f.Vectors))
