@@ -28,9 +28,35 @@ func (a *api) registerGateways() {
 		}
 		return out, nil
 	})
+	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/gateways/{id}", "Gateways", "get-gateway", "Get a gateway", access.GatewaysRead),
+		func(ctx context.Context, in *idInput) (*gatewayOutput, error) {
+			gateway, err := pathID[id.GatewayKind](in.ID)
+			if err != nil {
+				return nil, err
+			}
+			g, err := a.Services.Gateways.ByID(ctx, caller(ctx), gateway)
+			if err != nil {
+				return nil, err
+			}
+			return &gatewayOutput{Body: viewGateway(g)}, nil
+		})
+	remove := operation(http.MethodDelete, "/api/v1/gateways/{id}", "Gateways", "remove-gateway", "Give up a gateway that does not come back", access.SettingsWrite)
+	remove.Description += " Receipts wait for it no longer. Until its `refuses_by` it might admit somebody by what it cached, if it does live: remove it only where its process is known to have ended. One that is heard is a 409."
+	remove.DefaultStatus = http.StatusNoContent
+	remove.Errors = append(remove.Errors, http.StatusConflict)
+	huma.Register(a.huma, remove, func(ctx context.Context, in *idInput) (*struct{}, error) {
+		gateway, err := pathID[id.GatewayKind](in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.Services.Gateways.Remove(ctx, caller(ctx), gateway)
+	})
 }
 
+type gatewayOutput struct{ Body gatewayView }
+
 type gatewayView struct {
+	ID                 string    `json:"id" example:"gw_0190c2f57d3a4c3e8f5a2b6d1c9e4a70"`
 	Instance           string    `json:"instance" format:"uuid" doc:"Drawn anew by each process."`
 	Name               string    `json:"name" example:"kong-eu-1"`
 	Version            string    `json:"version"`
@@ -44,7 +70,7 @@ type gatewayView struct {
 
 func viewGateway(g gateways.Gateway) gatewayView {
 	return gatewayView{
-		Instance: g.Instance.String(), Name: g.Name, Version: g.Version, Address: orNull(g.Address),
+		ID: g.ID().String(), Instance: g.Instance.String(), Name: g.Name, Version: g.Version, Address: orNull(g.Address),
 		StaleBudgetSeconds: g.Budget.Seconds(), Applied: g.Applied,
 		RegisteredAt: g.RegisteredAt.UTC(), LastSeenAt: g.LastSeenAt.UTC(), RefusesBy: g.RefusesBy().UTC(),
 	}

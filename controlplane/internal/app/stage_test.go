@@ -92,40 +92,9 @@ func (s *stage) holding(scopes ...access.Scope) *actor {
 	return &actor{bearer: a.text("secret"), keyID: a.text("key", "id")}
 }
 
-// make makes a thing of a kind, named by the prefix of its ids, for an actor who
-// may want it for its own.
-func (s *stage) make(kind string, by *actor) string {
-	s.made++
-	switch kind {
-	case "usr":
-		return s.call(s.admin, "POST", "/api/v1/users", m{"name": "Ada"}, 201).text("id")
-	case "pln":
-		return s.call(s.admin, "POST", "/api/v1/plans", m{"slug": fmt.Sprintf("plan-%d", s.made), "name": "A plan"}, 201).text("id")
-	case "lim":
-		return s.call(s.admin, "POST", "/api/v1/limits", m{"name": fmt.Sprintf("limit-%d", s.made), "kind": "rate", "amount": 10, "window_seconds": 60}, 201).text("id")
-	case "sub":
-		return s.call(s.admin, "POST", "/api/v1/subscriptions", m{"user_id": s.make("usr", by), "plan_id": s.make("pln", by)}, 201).text("id")
-	case "key":
-		if by.userID != "" {
-			return s.key("owner_id", by.userID).keyID
-		}
-		return s.key().keyID
-	case "ses":
-		id, b := by.userID, s.browser()
-		if id == "" {
-			id, _ = s.user(access.Member)
-		}
-		name := s.call(s.admin, "GET", "/api/v1/users/"+id, nil, 200).text("username")
-		b.want(204, "POST", "/auth/v1/login/local", credentials(name, examplePassword))
-		return b.want(200, "GET", "/api/v1/me", "").text("session", "id")
-	}
-	s.t.Fatalf("tests cannot make a %s: add it to stage.make", kind)
-	return ""
-}
-
 // kinds are the prefixes of ids by the part of an address that they follow.
 var kinds = map[string]string{
-	"keys": "key", "users": "usr", "plans": "pln", "subscriptions": "sub", "limits": "lim", "sessions": "ses",
+	"keys": "key", "users": "usr", "plans": "pln", "subscriptions": "sub", "limits": "lim", "sessions": "ses", "gateways": "gw",
 }
 
 // request is a request as tests build and break it.

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/shared/wire"
 )
 
@@ -36,6 +37,9 @@ type Gateway struct {
 
 	RegisteredAt, LastSeenAt time.Time // on the database's clock
 }
+
+// ID is the instance as an id of Latchkey.
+func (g *Gateway) ID() id.Gateway { return id.From[id.GatewayKind](g.Instance) }
 
 // RefusesBy is the moment from which on the gateway admits nobody by what it
 // cached, if it hears nothing more.

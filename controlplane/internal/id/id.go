@@ -28,6 +28,7 @@ type (
 	EventKind        struct{}
 	SessionKind      struct{}
 	LimitKind        struct{}
+	GatewayKind      struct{}
 )
 
 func (UserKind) prefix() string         { return "usr_" }
@@ -37,6 +38,7 @@ func (SubscriptionKind) prefix() string { return "sub_" }
 func (EventKind) prefix() string        { return "evt_" }
 func (SessionKind) prefix() string      { return "ses_" }
 func (LimitKind) prefix() string        { return "lim_" }
+func (GatewayKind) prefix() string      { return "gw_" }
 
 // The ids there are.
 type (
@@ -47,6 +49,7 @@ type (
 	Event        = Of[EventKind]
 	Session      = Of[SessionKind]
 	Limit        = Of[LimitKind]
+	Gateway      = Of[GatewayKind] // of the UUID that the process drew
 )
 
 // New returns a fresh id. Ids made later sort later, to the millisecond.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/uptrace/bun"
 
 	"github.com/latchkey/latchkey/controlplane/internal/gateways"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
@@ -39,6 +40,22 @@ func (s *Gateways) Remove(ctx context.Context, instance uuid.UUID, seen time.Tim
 	_, err := s.db.pool.Exec(ctx, "DELETE FROM gateways WHERE instance = $1 AND ($2 OR last_seen_at <= $3)",
 		pgx.QueryExecModeExec, instance, seen.IsZero(), seen)
 	return translate(err)
+}
+
+// Strike implements gateways.Store.
+func (s *Gateways) Strike(ctx context.Context, instance uuid.UUID, seen time.Time, e journal.Entry) (removed bool, err error) {
+	err = s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
+		done, err := tx.ExecContext(ctx, "DELETE FROM gateways WHERE instance = ? AND last_seen_at <= ?", instance, seen)
+		if err != nil {
+			return nil, err
+		}
+		n, err := done.RowsAffected()
+		if removed = n > 0; err != nil || !removed {
+			return nil, err
+		}
+		return []journal.Entry{e}, nil
+	})
+	return removed && err == nil, err
 }
 
 // Roll implements gateways.Store: one statement, so that it is of one moment.

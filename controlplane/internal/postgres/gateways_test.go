@@ -65,6 +65,39 @@ func (r *roll) names(t *testing.T) (names []string) {
 	return names
 }
 
+// A gateway that is silent can be given up, which is audited, and nobody waits
+// for it any more; one that is heard cannot.
+func TestAGatewayIsGivenUp(t *testing.T) {
+	t.Parallel()
+	r := openRoll(t)
+	ctx := t.Context()
+	heard, silent := r.seen(t, "heard", time.Hour, 0), r.seen(t, "silent", time.Hour, 0)
+	r.exec(t, "UPDATE gateways SET last_seen_at = last_seen_at - interval '1 minute' WHERE name = 'silent'")
+	if g := must[gateways.Gateway](t)(r.ByID(ctx, access.System(), silent.ID())); g.Instance != silent.Instance || g.Name != "silent" {
+		t.Errorf("%+v", g)
+	}
+	if err := r.Remove(ctx, access.System(), heard.ID()); !fault.Is(err, fault.Conflict) {
+		t.Errorf("one that is heard: %v", err)
+	}
+	before := must[journal.Head](t)(r.house.db.Head(ctx)).Number
+	if err := r.Remove(ctx, access.System(), silent.ID()); err != nil {
+		t.Error(err)
+	}
+	if after := must[journal.Head](t)(r.house.db.Head(ctx)).Number; after != before+1 {
+		t.Errorf("%d audit events", after-before)
+	}
+	if err := r.Remove(ctx, access.System(), silent.ID()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("once more: %v", err)
+	}
+	if diff := cmp.Diff([]string{"heard"}, r.names(t)); diff != "" {
+		t.Error(diff)
+	}
+	if receipt := must[gateways.Receipt](t)(r.Confirm(ctx, "key_none", 0)); receipt.Connected != 1 {
+		t.Errorf("a receipt counts %d", receipt.Connected)
+	}
+	verifyChain(t, r.house.db)
+}
+
 func TestAGatewayIsKnownUntilItRefusesByItself(t *testing.T) {
 	t.Parallel()
 	r := openRoll(t)

@@ -94,6 +94,9 @@ var spanishSentences = map[string]string{
 	"issue under a live subscription or a plan":                                             "emita bajo una suscripción vigente o un plan",
 	"this subscription has ended":                                                           "esta suscripción ha terminado",
 	"make a new subscription":                                                               "cree una suscripción nueva",
+	"there is no such gateway, or it refuses everybody by now and is forgotten":             "no existe esa pasarela, o ya rechaza a todos por sí misma y está olvidada",
+	"this gateway is alive: it was heard within the last %d seconds":                        "esta pasarela está viva: se la oyó en los últimos %d segundos",
+	"end its process; it leaves by itself then":                                             "termine su proceso; entonces se da de baja sola",
 	"the change is made, but the gateways could not be asked":                               "el cambio está hecho, pero no se pudo preguntar a las pasarelas",
 	"repeat the request: it changes nothing and asks again":                                 "repita la petición: no cambia nada y pregunta de nuevo",
 
