@@ -189,6 +189,9 @@ func (c *client) IP() netip.Addr {
 	return c.ip
 }
 
+// KnownIP is IP where it was asked for before.
+func (c *client) KnownIP() (netip.Addr, bool) { return c.ip, c.asked[0] }
+
 // Method is the request's method.
 func (c *client) Method() string {
 	if !c.asked[1] {

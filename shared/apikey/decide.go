@@ -28,6 +28,8 @@ type Request struct {
 	AnyScopes []string
 	// Freshness says how old the answer may be.
 	Freshness Freshness
+	// Unmetered: what is asked is no use of the key, and nothing is noted of it.
+	Unmetered bool
 }
 
 // Client tells of the request that a key came with, for a door to which each
@@ -35,6 +37,8 @@ type Request struct {
 // called more than once.
 type Client interface {
 	IP() netip.Addr
+	// KnownIP is IP where it was asked for before.
+	KnownIP() (ip netip.Addr, known bool)
 	Method() string
 	Path() string
 }
@@ -45,6 +49,14 @@ func (r *Request) ClientIP() netip.Addr {
 		return r.Client.IP()
 	}
 	return r.IP
+}
+
+// KnownIP returns the client's address where telling it costs nothing any more.
+func (r *Request) KnownIP() (ip netip.Addr, known bool) {
+	if r.Client != nil {
+		return r.Client.KnownIP()
+	}
+	return r.IP, true
 }
 
 func (r *Request) method() string {

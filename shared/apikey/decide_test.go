@@ -140,9 +140,10 @@ func BenchmarkDecide(b *testing.B) {
 // client counts what it is asked for.
 type client struct{ asked int }
 
-func (c *client) IP() netip.Addr { c.asked++; return netip.MustParseAddr("10.0.0.1") }
-func (c *client) Method() string { c.asked++; return "GET" }
-func (c *client) Path() string   { c.asked++; return "/reports/7" }
+func (c *client) IP() netip.Addr              { c.asked++; return netip.MustParseAddr("10.0.0.1") }
+func (c *client) KnownIP() (netip.Addr, bool) { return netip.Addr{}, false }
+func (c *client) Method() string              { c.asked++; return "GET" }
+func (c *client) Path() string                { c.asked++; return "/reports/7" }
 
 func TestAClientIsAskedOnlyForWhatARuleNeeds(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/meter"
 )
 
 // benchRecord is what most installations will have: a plan, two scopes and an
@@ -43,7 +44,7 @@ func newBench(b *testing.B) *bench {
 	secret := apikey.NewSecret("lk", apikey.KindAPI, apikey.Live)
 	source := &fakeSource{epoch: "e"}
 	source.set(secret.Fingerprint(), benchRecord())
-	v, err := New(Config{Source: source, Now: time.Now, CacheMB: 64, StaleBudget: time.Hour})
+	v, err := New(Config{Source: source, Now: time.Now, CacheMB: 64, StaleBudget: time.Hour, Meter: meter.New(time.Now)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,9 +11,10 @@ import (
 // askedClient counts what a judge asks of a client.
 type askedClient struct{ ip, method, path int }
 
-func (c *askedClient) IP() netip.Addr { c.ip++; return netip.MustParseAddr("192.0.2.1") }
-func (c *askedClient) Method() string { c.method++; return "GET" }
-func (c *askedClient) Path() string   { c.path++; return "/reports" }
+func (c *askedClient) IP() netip.Addr              { c.ip++; return netip.MustParseAddr("192.0.2.1") }
+func (c *askedClient) KnownIP() (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), c.ip > 0 }
+func (c *askedClient) Method() string              { c.method++; return "GET" }
+func (c *askedClient) Path() string                { c.path++; return "/reports" }
 
 func TestClientIsAskedOnlyWhereNeeded(t *testing.T) {
 	t.Parallel()

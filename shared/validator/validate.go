@@ -58,10 +58,20 @@ func (v *Validator) fromCache(ctx context.Context, req *apikey.Request, verdict 
 		origin = fromOldRecord
 		v.renew(ctx, at, &req.Fingerprint)
 	}
-	if !e.judge(apikey.InstantOf(now), req, verdict) {
+	if !v.judge(now, &e, req, verdict) {
 		return fromLookup
 	}
 	return origin
+}
+
+// judge decides a request by an entry, and has it noted where it is admitted. ok
+// is false where the entry holds no whole record.
+func (v *Validator) judge(now time.Time, e *entry, req *apikey.Request, verdict *apikey.Verdict) (ok bool) {
+	ok = e.judge(apikey.InstantOf(now), req, verdict)
+	if verdict.Code == apikey.Valid && v.config.Meter != nil && !req.Unmetered {
+		v.config.Meter.Note(now, verdict.Record.Key.ID, req)
+	}
+	return ok
 }
 
 // lookUp judges by a look-up that began after the request came or, while the
@@ -99,7 +109,7 @@ func (v *Validator) lookUp(ctx context.Context, req *apikey.Request, verdict *ap
 		if until := spent(0); errors.As(f.err, &until) {
 			return refusal{byBudget, time.Duration(until)}
 		}
-		if worth == failed || !f.entry.judge(apikey.InstantOf(now), req, verdict) {
+		if worth == failed || !v.judge(now, &f.entry, req, verdict) {
 			return refusal{cause: bySource}
 		}
 		return refusal{}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/meter"
 )
 
 const (
@@ -61,6 +62,8 @@ type Config struct {
 	// Waiting is how many requests may wait for look-ups; past it they are
 	// Undecided at once: 1024.
 	Waiting int
+	// Meter is told of every request that is admitted; nil: nobody is.
+	Meter *meter.Meter
 	// LookupTimeout bounds each look-up, and what a request waits in all: 500 ms.
 	LookupTimeout time.Duration
 }

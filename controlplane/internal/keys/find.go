@@ -72,7 +72,7 @@ func (s *Service) All(ctx context.Context, caller access.Caller, f Filter) iter.
 
 // From moves the filter behind a key.
 func (f *Filter) From(last *Key) {
-	f.After, f.AfterCreated, f.AfterName, f.AfterExpires = last.ID, last.CreatedAt, last.Name, last.ExpiresAt
+	f.After, f.AfterCreated, f.AfterName, f.AfterExpires, f.AfterUsed = last.ID, last.CreatedAt, last.Name, last.ExpiresAt, last.LastUsedAt
 }
 
 // resolve checks a filter and completes it. It reports false where no key can
@@ -83,7 +83,7 @@ func (s *Service) resolve(ctx context.Context, f *Filter) (some bool, err error)
 	if f.SortBy == "" {
 		f.SortBy = ByCreation
 	}
-	wrong.Check(slices.Contains([]SortBy{ByCreation, ByName, ByExpiry}, f.SortBy), "query.sort", "created_at, name or expires_at, with - before it for the reverse")
+	wrong.Check(slices.Contains([]SortBy{ByCreation, ByName, ByExpiry, ByLastUse}, f.SortBy), "query.sort", "created_at, name, expires_at or last_used_at, with - before it for the reverse")
 	wrong.Check(f.Status == "" || slices.Contains(Statuses, f.Status), "query.status", "one of %v", Statuses)
 	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
 		field.Search(&wrong, "query.q", f.Search)

@@ -66,6 +66,11 @@ type Key struct {
 	RotateOverlapHours int        `json:"rotate_overlap_hours"`
 	RotateBy           *time.Time `json:"rotate_by"`
 
+	// LastUsedAt and LastUsedIP tell of the last use that was heard of; neither
+	// where there was none. They are no settings: see Service.NoteUses.
+	LastUsedAt *time.Time `json:"-"`
+	LastUsedIP netip.Addr `json:"-"` // the zero value where it is not known
+
 	CreatedAt time.Time `json:"-"`
 	UpdatedAt time.Time `json:"-"`
 	Version   int64     `json:"-"`

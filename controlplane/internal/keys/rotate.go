@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
@@ -77,6 +78,7 @@ func (s *Service) rotate(ctx context.Context, caller access.Caller, key id.Key, 
 func (k *Key) successor(now time.Time) Key {
 	next := *k
 	next.ID, next.RotatedFrom, next.RotatedTo, next.RetiresAt = id.New[id.KeyKind](), k.ID, id.Key{}, nil
+	next.LastUsedAt, next.LastUsedIP = nil, netip.Addr{}
 	next.setRotation(k.RotateEveryDays, k.RotateOverlapHours, now)
 	next.CreatedAt, next.UpdatedAt, next.Version = now, now, 1
 	return next

@@ -28,11 +28,13 @@ const MaxBatch = 1000
 // order in which they were made.
 type SortBy string
 
-// The orders. A key that never expires comes after all that do.
+// The orders. A key that never expires comes after all that do, one that was
+// never used before all that were.
 const (
 	ByCreation SortBy = "created_at"
 	ByName     SortBy = "name"
 	ByExpiry   SortBy = "expires_at"
+	ByLastUse  SortBy = "last_used_at"
 )
 
 // Filter narrows and orders a list. Its zero value is all keys, the newest first.
@@ -46,16 +48,19 @@ type Filter struct {
 	Tag           string
 	Scope         string // keys that carry this scope or one that covers it
 	ExpiresBefore *time.Time
-	Search        string // a part of the name, the start or the last four
+	// LastUsedBefore leaves keys that were last used before it, or never.
+	LastUsedBefore *time.Time
+	Search         string // a part of the name, the start or the last four
 
 	SortBy    SortBy // ByCreation where empty
 	Ascending bool
 	// After is the last key of the page before, with its time and, where the
-	// order is by them, its name or expiry: see From.
+	// order is by them, its name, expiry or last use: see From.
 	After        id.Key
 	AfterCreated time.Time
 	AfterName    string
 	AfterExpires *time.Time
+	AfterUsed    *time.Time
 	Limit        int // at most MaxBatch
 
 	// At is the moment that Status is of. The Service sets it.
@@ -65,7 +70,7 @@ type Filter struct {
 // Narrow reports whether the filter leaves anything out.
 func (f *Filter) Narrow() bool {
 	return f.Kind != nil || f.Environment != apikey.AnyEnvironment || !f.OwnerID.IsZero() || f.Plan != "" || !f.PlanID.IsZero() ||
-		f.Status != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil || f.Search != ""
+		f.Status != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil || f.LastUsedBefore != nil || f.Search != ""
 }
 
 // Quota bounds the live API keys of an owner: under a plan, or in all where
@@ -158,6 +163,13 @@ type Store interface {
 	Made(ctx context.Context, r Request) (made []Key, body []byte, err error)
 	List(ctx context.Context, f Filter) ([]Key, error)
 	Count(ctx context.Context, f Filter) (int, error)
+
+	// NoteUses writes the last uses of keys: no more than MaxBatch, of each key one. A
+	// time never moves back, nor before the key was made. Keys that are not there
+	// are passed over. It waits for nobody: keys that are locked at this moment are
+	// left, and returned. Neither Version nor the journal changes, and no other
+	// method writes what this one does.
+	NoteUses(ctx context.Context, uses []Use) (left []id.Key, err error)
 
 	// Restamp makes lists quick for keys whose status the clock has changed, at
 	// most limit of them, and returns how many. Lists are right without it.

@@ -2,12 +2,17 @@ package postgres_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/field"
+	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
+	"github.com/latchkey/latchkey/shared/meter"
 )
 
 // BenchmarkAuditedWrites patches keys over 16 connections: each write is a
@@ -46,6 +51,36 @@ func BenchmarkAuditedWrites(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 	verifyChain(b, h.db)
+}
+
+// BenchmarkNoteUses writes the last uses of a batch of keys, chosen at random, of
+// a million: a row in each index for each.
+func BenchmarkNoteUses(b *testing.B) {
+	dsn := pgtest.DSN(b)
+	h := furnish(b, dsn)
+	const all = 1_000_000
+	populate(b, h, dsn, all/10, all)
+	var ids []id.Key
+	for first := (keys.Filter{SortBy: keys.ByName, Limit: keys.MaxBatch}); len(ids) < 100*keys.MaxBatch; {
+		page := must[[]keys.Key](b)(h.db.Keys().List(b.Context(), first))
+		for _, k := range page {
+			ids = append(ids, k.ID)
+		}
+		first.From(&page[len(page)-1])
+	}
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	uses := make([]meter.Use, meter.MaxBatch)
+	for n := 0; b.Loop(); n++ {
+		for i := range uses {
+			uses[i] = meter.Use{
+				KeyID: ids[(n*len(uses)+i)%len(ids)].String(), At: time.Now(), IP: netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}),
+			}
+		}
+		if left, err := h.keys.NoteUses(b.Context(), uses); len(left) > 0 || err != nil {
+			b.Fatalf("%d left: %v", len(left), err)
+		}
+	}
+	b.ReportMetric(float64(b.N*len(uses))/b.Elapsed().Seconds(), "uses/s")
 }
 
 // BenchmarkLookup is a miss without HTTP: one statement, then composing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -51,6 +52,8 @@ type keyRow struct {
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 	Version        int64
+	LastUsedAt     *time.Time // written by NoteUses alone
+	LastUsedIP     string     `bun:"last_used_ip,nullzero"`
 
 	LimitOverrides     string
 	RotateEveryDays    int
@@ -90,8 +93,10 @@ func (r *keyRow) domain() keys.Key {
 		NotBefore: r.NotBefore, ExpiresAt: r.ExpiresAt, DisabledAt: r.DisabledAt, RevokedAt: r.RevokedAt, RevokeReason: keys.Reason(r.RevokeReason),
 		DeletedAt: r.DeletedAt, RotatedFrom: r.RotatedFrom, RotatedTo: r.RotatedTo, RetiresAt: r.RetiresAt, RotateBy: r.RotateBy,
 		RotateEveryDays: r.RotateEveryDays, RotateOverlapHours: r.RotateOverlapHours,
-		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
+		LastUsedAt: r.LastUsedAt, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Version: r.Version,
 	}
+	address, _, _ := strings.Cut(r.LastUsedIP, "/")
+	k.LastUsedIP, _ = netip.ParseAddr(address) // none where it is not known
 	if r.Kind == apikey.KindManagement.String() {
 		k.Kind = apikey.KindManagement
 	}

@@ -103,12 +103,17 @@ func lockSuccessors(ctx context.Context, tx bun.Tx, rows []*keyRow) ([]*keyRow, 
 // perMessage is how many updates go to the server at once.
 const perMessage = 250
 
-// writeKeys writes whole rows, many statements in a message.
+// updateKey writes a row but for what is NoteUses' to write.
+func updateKey(tx bun.Tx, r *keyRow) *bun.UpdateQuery {
+	return tx.NewUpdate().Model(r).ExcludeColumn("last_used_at", "last_used_ip").WherePK()
+}
+
+// writeKeys writes rows, many statements in a message.
 func writeKeys(ctx context.Context, tx bun.Tx, rows []*keyRow) error {
 	for some := range slices.Chunk(rows, perMessage) {
 		var text []byte
 		for _, r := range some {
-			text = append(text, tx.NewUpdate().Model(r).WherePK().String()...)
+			text = append(text, updateKey(tx, r).String()...)
 			text = append(text, ';')
 		}
 		if _, err := tx.NewRaw("?", bun.Safe(text)).Exec(ctx); err != nil {
@@ -135,7 +140,7 @@ func (s *Keys) Rotate(ctx context.Context, key id.Key, change func(*keys.Key) (k
 			return nil, err
 		}
 		k.Version++
-		if _, err := tx.NewUpdate().Model(rowOfKey(k)).WherePK().Exec(ctx); err != nil {
+		if _, err := updateKey(tx, rowOfKey(k)).Exec(ctx); err != nil {
 			return nil, err
 		}
 		successor = r.Successor.Key

@@ -37,7 +37,7 @@ UPDATE keys SET expires_at = now() - interval '1 minute', status = 'active', sta
 WHERE id IN (SELECT id FROM keys WHERE status = 'active' ORDER BY digest LIMIT 100);`
 
 // populate seeds a database.
-func populate(t *testing.T, h *house, dsn string, people, credentials int) {
+func populate(t testing.TB, h *house, dsn string, people, credentials int) {
 	t.Helper()
 	_, err := seed.Run(t.Context(), seed.Options{
 		DSN: dsn, Population: seed.Population{Users: people, Keys: credentials}, Digester: h.peppers,
@@ -104,15 +104,19 @@ func TestListsTouchFewRows(t *testing.T) {
 	many := must[[]keys.Key](t)(h.db.Keys().List(ctx, keys.Filter{Ascending: true, SortBy: keys.ByCreation, Limit: 1}))[0]
 	api, management, now := apikey.KindAPI, apikey.KindManagement, time.Now().UTC()
 	soon, far, past := now.Add(150*24*time.Hour), now.AddDate(10, 0, 0), now.Add(-30*time.Minute)
+	yesterday, longAgo := now.AddDate(0, 0, -1), now.AddDate(-5, 0, 0)
 	cases := map[string]keys.Filter{
 		"nothing": {}, "an owner of a fifth": {OwnerID: users.DefaultID}, "an owner of many": {OwnerID: many.OwnerID},
 		"live": {Environment: apikey.Live}, "test": {Environment: apikey.Test}, "api": {Kind: &api}, "management": {Kind: &management},
 		"a frequent tag": {Tag: "team/billing"}, "a rare tag": {Tag: "rare"}, "no such tag": {Tag: "none"},
 		"a frequent scope": {Scope: "reports:read"}, "a rare scope": {Scope: "rare:read"},
+		"unused for a day": {LastUsedBefore: &yesterday}, "unused for years": {LastUsedBefore: &longAgo},
 		"expired before": {ExpiresBefore: &past}, "expires soon": {ExpiresBefore: &soon}, "expires some day": {ExpiresBefore: &far},
 		"a word of all": {Search: "seeded"}, "a rare word": {Search: "needle"}, "one name": {Search: "seeded 777"}, "no such word": {Search: "haystack"},
 		"a start": {Search: many.Start}, "last four": {Search: many.Last4},
 	}
+	cases["active, unused for a day"] = keys.Filter{Status: keys.StatusActive, LastUsedBefore: &yesterday}
+	cases["an owner's, unused for years"] = keys.Filter{OwnerID: users.DefaultID, LastUsedBefore: &longAgo}
 	cases["active, expires soon"] = keys.Filter{Status: keys.StatusActive, ExpiresBefore: &soon}
 	cases["active, expired"] = keys.Filter{Status: keys.StatusActive, ExpiresBefore: &past} // there is none
 	for slug, p := range plan {
@@ -128,7 +132,7 @@ func TestListsTouchFewRows(t *testing.T) {
 	const page = 50
 	worst, at := 0.0, ""
 	for name, f := range cases {
-		for _, by := range []keys.SortBy{keys.ByCreation, keys.ByName, keys.ByExpiry} {
+		for _, by := range []keys.SortBy{keys.ByCreation, keys.ByName, keys.ByExpiry, keys.ByLastUse} {
 			for _, ascending := range []bool{true, false} {
 				f.SortBy, f.Ascending, f.Limit, f.At = by, ascending, page+1, now
 				for range 2 { // the first page, and one behind it
@@ -141,7 +145,7 @@ func TestListsTouchFewRows(t *testing.T) {
 						n += plans[0].Plan.touched()
 					}
 					limit := 20.0 * page
-					if f.ExpiresBefore != nil && by != keys.ByExpiry {
+					if f.ExpiresBefore != nil && by != keys.ByExpiry || f.LastUsedBefore != nil && by != keys.ByLastUse {
 						limit = math.Sqrt(2 * page * 100_000) // two orders at once: no index has both
 					}
 					if n > limit {

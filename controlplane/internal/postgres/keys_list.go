@@ -71,7 +71,7 @@ func ranged(f *keys.Filter) bool {
 // that it has nothing to sort. What is computed is a column for that.
 func merged(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
 	q := db.NewSelect().ModelTableExpr("(?) AS k", bun.Safe(strings.Join(ranges(db, f, budget), " UNION ALL ")))
-	return sorted(q, f, []string{orderOfTimes, "k.ends"})
+	return sorted(q, f, computed(orderOfTimes))
 }
 
 // plainly is the list over the table itself, so that its rows can be locked.
@@ -89,8 +89,14 @@ func withStatus(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 
 // part selects whole rows, with what they may be sorted by.
 func part(db *bun.DB, table any) *bun.SelectQuery {
-	return db.NewSelect().TableExpr("? AS k", table).ColumnExpr("k.*, " + expirySQL + " AS ends")
+	return db.NewSelect().TableExpr("? AS k", table).ColumnExpr("k.*, " + expirySQL + " AS ends, " + lastUseSQL + " AS used")
 }
+
+// orders are what lists are sorted by, as a query names it.
+type orders struct{ creation, expiry, lastUse string }
+
+// computed are the orders of a query over parts.
+func computed(creation string) orders { return orders{creation, "k.ends", "k.used"} }
 
 // ranges are the parts of the table that a list is merged from, each narrowed
 // and in order by itself.
@@ -103,7 +109,7 @@ func ranges(db *bun.DB, f *keys.Filter, budget int) (parts []string) {
 		} else {
 			leading, rest := apart(f)
 			next := page(narrowed(q, &leading), &leading, orderOfTimes).Limit(int64(budget))
-			q = sorted(narrowed(db.NewSelect().TableExpr("(?) AS k", next).ColumnExpr("k.*"), &rest), f, []string{orderOfTimes, "k.ends"})
+			q = sorted(narrowed(db.NewSelect().TableExpr("(?) AS k", next).ColumnExpr("k.*"), &rest), f, computed(orderOfTimes))
 		}
 		parts = append(parts, "("+q.String()+")")
 	}
@@ -172,6 +178,9 @@ func narrowed(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 			q.Where(expirySQL+" > ?", f.At)
 		}
 	}
+	if f.LastUsedBefore != nil {
+		q.Where(lastUseSQL+" < ?", *f.LastUsedBefore)
+	}
 	if f.Search != "" {
 		q.Where(`(k.name || E'\n' || k.start || E'\n' || k.last4) ILIKE ?`, "%"+escapeLike.Replace(f.Search)+"%")
 	}
@@ -195,8 +204,12 @@ func covering(scope string) []string {
 	return all
 }
 
-// expirySQL is expires_at as lists are in the order of it: never comes last.
-const expirySQL = "COALESCE(k.expires_at, 'infinity')"
+// expirySQL and lastUseSQL are expires_at and last_used_at as lists are in the
+// order of them: what never expires comes last, what was never used first.
+const (
+	expirySQL  = "COALESCE(k.expires_at, 'infinity')"
+	lastUseSQL = "COALESCE(k.last_used_at, '-infinity')"
+)
 
 // The order of creation is that of the ids, to the millisecond, and an index of
 // the whole table is in the order of them. Ranges are by time: else the server
@@ -218,17 +231,19 @@ func page(q *bun.SelectQuery, f *keys.Filter, creation string) *bun.SelectQuery 
 	case f.SortBy == keys.ByName:
 		q.Where("(k.name, k.id) "+beyond+" (?, ?)", f.AfterName, f.After)
 	case f.SortBy == keys.ByExpiry:
-		q.Where("("+expirySQL+", k.id) "+beyond+" (?, ?)", expiryOf(f.AfterExpires), f.After)
+		q.Where("("+expirySQL+", k.id) "+beyond+" (?, ?)", momentOr("infinity", f.AfterExpires), f.After)
+	case f.SortBy == keys.ByLastUse:
+		q.Where("("+lastUseSQL+", k.id) "+beyond+" (?, ?)", momentOr("-infinity", f.AfterUsed), f.After)
 	case creation == orderOfTimes:
 		q.Where("(k.created_at, k.id) "+beyond+" (?, ?)", f.AfterCreated, f.After)
 	default:
 		q.Where("k.id "+beyond+" ?", f.After)
 	}
-	return sorted(q, f, []string{creation, expirySQL})
+	return sorted(q, f, orders{creation, expirySQL, lastUseSQL})
 }
 
-// sorted adds order and size. names are those of creation and expiry here.
-func sorted(q *bun.SelectQuery, f *keys.Filter, names []string) *bun.SelectQuery {
+// sorted adds order and size.
+func sorted(q *bun.SelectQuery, f *keys.Filter, names orders) *bun.SelectQuery {
 	direction := "DESC"
 	if f.Ascending {
 		direction = "ASC"
@@ -237,19 +252,21 @@ func sorted(q *bun.SelectQuery, f *keys.Filter, names []string) *bun.SelectQuery
 	case keys.ByName:
 		q.OrderExpr("k.name " + direction)
 	case keys.ByExpiry:
-		q.OrderExpr(names[1] + " " + direction)
+		q.OrderExpr(names.expiry + " " + direction)
+	case keys.ByLastUse:
+		q.OrderExpr(names.lastUse + " " + direction)
 	case keys.ByCreation:
-		if names[0] == orderOfTimes {
+		if names.creation == orderOfTimes {
 			q.OrderExpr(orderOfTimes + " " + direction)
 		}
 	}
 	return q.OrderExpr("k.id " + direction).Limit(int64(min(max(f.Limit, 1), keys.MaxBatch)))
 }
 
-// expiryOf is a time as the order has it: never comes last.
-func expiryOf(at *time.Time) any {
+// momentOr is a time as an order has it.
+func momentOr(never string, at *time.Time) any {
 	if at == nil {
-		return "infinity"
+		return never
 	}
 	return *at
 }

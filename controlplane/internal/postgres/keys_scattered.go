@@ -13,7 +13,7 @@ import (
 )
 
 // Keys that contain a tag, a scope or a part of a text, and those of a range of
-// expiries in another order than that, lie scattered in the indexes that have
+// expiries or last uses in another order than that, lie scattered in the indexes that have
 // the list's order. They are found in one of two ways: by walking such an index
 // until the page is full, right where many are meant, or by asking the index
 // over what they have in common and sorting, right where few are. The server's
@@ -28,14 +28,18 @@ const wary = 4
 // scattered reports whether a filter asks for keys that no index has together
 // and in the order of the list.
 func scattered(f *keys.Filter) bool {
-	return f.Search != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil && f.SortBy != keys.ByExpiry
+	return f.Search != "" || f.Tag != "" || f.Scope != "" ||
+		f.ExpiresBefore != nil && f.SortBy != keys.ByExpiry || f.LastUsedBefore != nil && f.SortBy != keys.ByLastUse
 }
 
 // apart splits a filter into what indexes lead with, in its order, and the rest.
 func apart(f *keys.Filter) (led, rest keys.Filter) {
 	led = *f
-	led.Tag, led.Scope, led.Search, led.ExpiresBefore = "", "", "", nil
-	return led, keys.Filter{Tag: f.Tag, Scope: f.Scope, Search: f.Search, ExpiresBefore: f.ExpiresBefore, Status: f.Status, At: f.At}
+	led.Tag, led.Scope, led.Search, led.ExpiresBefore, led.LastUsedBefore = "", "", "", nil, nil
+	return led, keys.Filter{
+		Tag: f.Tag, Scope: f.Scope, Search: f.Search, ExpiresBefore: f.ExpiresBefore, LastUsedBefore: f.LastUsedBefore,
+		Status: f.Status, At: f.At,
+	}
 }
 
 func (s *Keys) listScattered(ctx context.Context, f *keys.Filter) (rows []*keyRow, err error) {
@@ -68,7 +72,7 @@ func walk(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
 	}
 	led, rest := apart(f)
 	next := page(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led, orderOfIDs).Limit(int64(budget))
-	return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", next), &rest), f, []string{orderOfIDs, "k.ends"})
+	return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", next), &rest), f, computed(orderOfIDs))
 }
 
 // gather finds all that there are before it sorts: OFFSET 0 keeps the server
@@ -136,7 +140,7 @@ func (s *Keys) expected(ctx context.Context, f keys.Filter) (float64, error) {
 	var plan []byte
 	f.Tag, f.Scope = "", ""
 	q := s.db.bun.NewSelect().Model((*keyRow)(nil)).Column("id").Where("k.deleted_at IS NULL")
-	if f.Search == "" && f.ExpiresBefore == nil {
+	if f.Search == "" && f.ExpiresBefore == nil && f.LastUsedBefore == nil {
 		withStatus(q, &f)
 	}
 	if err := s.db.bun.NewRaw("EXPLAIN (FORMAT JSON) ?", narrowed(q, &f)).Scan(ctx, &plan); err != nil {

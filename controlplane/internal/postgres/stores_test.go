@@ -26,7 +26,7 @@ import (
 func TestEverythingComesBackAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	h, ctx := furnish(t, pgtest.DSN(t)), t.Context()
-	same := cmp.Options{cmpopts.EquateApproxTime(time.Microsecond), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b id.User) bool { return a == b }), cmp.Comparer(func(a, b id.Key) bool { return a == b }), cmp.Comparer(func(a, b id.Plan) bool { return a == b }), cmp.Comparer(func(a, b id.Subscription) bool { return a == b })}
+	same := cmp.Options{cmpopts.EquateApproxTime(time.Microsecond), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b id.User) bool { return a == b }), cmp.Comparer(func(a, b id.Key) bool { return a == b }), cmp.Comparer(func(a, b id.Plan) bool { return a == b }), cmp.Comparer(func(a, b id.Subscription) bool { return a == b })}
 
 	u := must[users.User](t)(h.users.Create(ctx, root(), users.NewUser{
 		Name: "Ada's \"service\" '; DROP TABLE users; --", Username: "ada", Email: "ada@example.com", ExternalID: "cust-1",

@@ -29,6 +29,7 @@ const (
 	ofUser = iota + 1
 	ofSecret
 	ofKey
+	ofUse
 )
 
 func draw(kind uint64, n int) *rand.Rand {
@@ -144,6 +145,15 @@ type key struct {
 	grant int  // how many scopes
 	tags  int
 	noted bool // has metadata
+}
+
+// use is when in a key's life it was last used, from 0, when it was made, to 1,
+// now, and from which host of a network: half of the keys were used a short time
+// ago. A quarter was never used.
+func (p Population) use(n int) (part float64, host byte, used bool) {
+	r := draw(ofUse, n)
+	part = r.Float64()
+	return 1 - part*part*part, byte(r.IntN(256)), r.IntN(4) > 0
 }
 
 // key draws its owner so that few users hold many keys and many hold few.

@@ -3,6 +3,7 @@ package seed
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -104,7 +105,7 @@ var keyColumns = []string{
 	"id", "digest", "pepper_id", "kind", "environment", "owner_id", "subscription_id", "plan_id", "name", "start", "last4",
 	"scopes", "tags", "metadata", "allow_cidrs", "deny_cidrs", "allow_methods", "allow_paths",
 	"not_before", "expires_at", "disabled_at", "revoked_at", "revoke_reason", "status", "status_until",
-	"created_at", "updated_at", "version",
+	"created_at", "updated_at", "version", "last_used_at", "last_used_ip",
 }
 
 var (
@@ -136,8 +137,27 @@ func (s *spread) keyRow(n int, digester keys.Digester) []any {
 		[16]byte(s.keyID(n)), digest.Sum, digest.PepperID, "api", environment(n).String(), [16]byte(s.userID(k.owner)), subscription, plan,
 		fmt.Sprintf("seeded %d", n), secret[:len(secret)-38+apikey.StartBody], secret[len(secret)-4:],
 		grants[from : from+k.grant], words[:k.tags], metadata, cidrs, none, none, paths,
-		starts, ends, stopped, gone, reason, string(stamp.Status(s.now)), stamp.StatusUntil(s.now), at, at, int64(1),
+		starts, ends, stopped, gone, reason, string(stamp.Status(s.now)), stamp.StatusUntil(s.now), at, at, int64(1), s.usedAt(n, at), s.usedFrom(n),
 	}
+}
+
+func (s *spread) usedAt(n int, made time.Time) *time.Time {
+	part, _, used := s.use(n)
+	if !used {
+		return nil
+	}
+	at := made.Add(time.Duration(float64(s.now.Sub(made)) * part))
+	return &at
+}
+
+// usedFrom is an address that is nobody's (RFC 5737).
+func (s *spread) usedFrom(n int) *netip.Addr {
+	_, host, used := s.use(n)
+	if !used {
+		return nil
+	}
+	ip := netip.AddrFrom4([4]byte{203, 0, 113, host})
+	return &ip
 }
 
 // dates are what makes a key what it is.
