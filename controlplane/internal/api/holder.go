@@ -25,7 +25,7 @@ const (
 // its holder as the Caller.
 func (a *api) holder(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		request := apikey.Request{Kind: apikey.KindAPI, IP: web.ClientAddr(r)}
+		request := apikey.Request{Kind: apikey.KindAPI, IP: web.ClientAddr(r), Unmetered: true} // a look at the key is no use of it
 		verdict := a.judgeHolder(r, &request)
 		line := web.LineOf(r.Context())
 		line.KeyID, line.Code = verdict.Record.Key.ID, verdict.Code.String()

@@ -17,15 +17,16 @@ import (
 )
 
 type keyConditions struct {
-	Kind          string     `json:"kind,omitempty" enum:"api,management"`
-	OwnerID       string     `json:"owner_id,omitempty" maxLength:"64"`
-	Plan          string     `json:"plan,omitempty" maxLength:"64" example:"pro"`
-	Status        string     `json:"status,omitempty" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked"`
-	Environment   string     `json:"environment,omitempty" enum:"live,test"`
-	Tag           string     `json:"tag,omitempty" maxLength:"64" example:"team/billing"`
-	Scope         string     `json:"scope,omitempty" maxLength:"64"`
-	ExpiresBefore *time.Time `json:"expires_before,omitempty"`
-	Q             string     `json:"q,omitempty" maxLength:"200"`
+	Kind           string     `json:"kind,omitempty" enum:"api,management"`
+	OwnerID        string     `json:"owner_id,omitempty" maxLength:"64"`
+	Plan           string     `json:"plan,omitempty" maxLength:"64" example:"pro"`
+	Status         string     `json:"status,omitempty" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked"`
+	Environment    string     `json:"environment,omitempty" enum:"live,test"`
+	Tag            string     `json:"tag,omitempty" maxLength:"64" example:"team/billing"`
+	Scope          string     `json:"scope,omitempty" maxLength:"64"`
+	ExpiresBefore  *time.Time `json:"expires_before,omitempty"`
+	LastUsedBefore *time.Time `json:"last_used_before,omitempty" doc:"Keys that were last used before this, or never: as far as was heard when they are selected."`
+	Q              string     `json:"q,omitempty" maxLength:"200"`
 }
 
 type actOnKeysInput struct {
@@ -86,9 +87,10 @@ func (c *keyConditions) domain() (keys.Filter, error) {
 	var wrong fault.Fields
 	f := keys.Filter{
 		Kind: kindOf(c.Kind), OwnerID: optionalID[id.UserKind](&wrong, "body.filter.owner_id", c.OwnerID), Plan: c.Plan,
-		Status: keys.Status(c.Status), Tag: c.Tag, Scope: c.Scope, ExpiresBefore: c.ExpiresBefore, Search: c.Q,
+		Status: keys.Status(c.Status), Tag: c.Tag, Scope: c.Scope, ExpiresBefore: c.ExpiresBefore, LastUsedBefore: c.LastUsedBefore, Search: c.Q,
 	}
 	f.Environment, _ = apikey.ParseEnvironment(c.Environment)
 	field.Time(&wrong, "body.filter.expires_before", c.ExpiresBefore)
+	field.Time(&wrong, "body.filter.last_used_before", c.LastUsedBefore)
 	return f, wrong.Err()
 }

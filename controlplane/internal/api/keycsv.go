@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -19,7 +20,8 @@ const csvType = "text/csv"
 
 var csvColumns = []string{
 	"id", "kind", "environment", "status", "name", "label", "start", "last4", "owner_id", "subscription_id", "scopes", "tags",
-	"not_before", "expires_at", "rotate_by", "retires_at", "disabled_at", "revoked_at", "revoke_reason", "rotated_from", "rotated_to", "created_at", "updated_at",
+	"not_before", "expires_at", "rotate_by", "retires_at", "disabled_at", "revoked_at", "revoke_reason", "rotated_from", "rotated_to",
+	"last_used_at", "last_used_ip", "created_at", "updated_at",
 }
 
 func (a *api) exportKeys(ctx context.Context, in *exportKeysInput) (*huma.StreamResponse, error) {
@@ -76,7 +78,8 @@ func (a *api) csvRow(k *keys.Key) []string {
 		k.ID.String(), k.Kind.String(), k.Environment.String(), string(k.Status(a.Now())), k.Name, k.Label, k.Start, k.Last4,
 		k.OwnerID.String(), k.SubscriptionID.String(), strings.Join(k.Scopes, " "), strings.Join(k.Tags, " "),
 		csvTime(k.NotBefore), csvTime(k.ExpiresAt), csvTime(k.RotateBy), csvTime(k.RetiresAt), csvTime(k.DisabledAt), csvTime(k.RevokedAt),
-		string(k.RevokeReason), k.RotatedFrom.String(), k.RotatedTo.String(), csvTime(&k.CreatedAt), csvTime(&k.UpdatedAt),
+		string(k.RevokeReason), k.RotatedFrom.String(), k.RotatedTo.String(),
+		csvTime(k.LastUsedAt), csvAddr(k.LastUsedIP), csvTime(&k.CreatedAt), csvTime(&k.UpdatedAt),
 	}
 	for i, cell := range row {
 		row[i] = csvCell(cell)
@@ -91,6 +94,13 @@ func csvCell(text string) string {
 		return "'" + text
 	}
 	return text
+}
+
+func csvAddr(ip netip.Addr) string {
+	if !ip.IsValid() {
+		return ""
+	}
+	return ip.String()
 }
 
 func csvTime(t *time.Time) string {

@@ -21,16 +21,17 @@ import (
 // KeyFilter are the query parameters by which keys are found. It is exported
 // because huma fills in only exported embedded structs.
 type KeyFilter struct {
-	Kind          string    `query:"kind" enum:"api,management"`
-	OwnerID       string    `query:"owner_id" maxLength:"64" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
-	Plan          string    `query:"plan" maxLength:"64" example:"pro" doc:"The slug of a plan."`
-	Status        string    `query:"status" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked" doc:"As of now."`
-	Environment   string    `query:"environment" enum:"live,test"`
-	Tag           string    `query:"tag" maxLength:"64" example:"team/billing"`
-	Scope         string    `query:"scope" maxLength:"64" example:"reports:read" doc:"Keys that carry this scope or one that covers it, such as reports:*."`
-	ExpiresBefore time.Time `query:"expires_before" doc:"Keys whose expires_at is before this, RFC 3339."`
-	Q             string    `query:"q" maxLength:"200" example:"ci" doc:"A part of the name, of the start or of the last four, of 3 to 64 characters, in either case. Never a key: see POST /api/v1/keys/lookup."`
-	Sort          string    `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at" default:"-created_at" doc:"- stands for the reverse. What never expires comes after what does."`
+	Kind           string    `query:"kind" enum:"api,management"`
+	OwnerID        string    `query:"owner_id" maxLength:"64" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	Plan           string    `query:"plan" maxLength:"64" example:"pro" doc:"The slug of a plan."`
+	Status         string    `query:"status" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked" doc:"As of now."`
+	Environment    string    `query:"environment" enum:"live,test"`
+	Tag            string    `query:"tag" maxLength:"64" example:"team/billing"`
+	Scope          string    `query:"scope" maxLength:"64" example:"reports:read" doc:"Keys that carry this scope or one that covers it, such as reports:*."`
+	ExpiresBefore  time.Time `query:"expires_before" doc:"Keys whose expires_at is before this, RFC 3339."`
+	LastUsedBefore time.Time `query:"last_used_before" doc:"Keys that were last used before this, RFC 3339, or never."`
+	Q              string    `query:"q" maxLength:"200" example:"ci" doc:"A part of the name, of the start or of the last four, of 3 to 64 characters, in either case. Never a key: see POST /api/v1/keys/lookup."`
+	Sort           string    `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at,last_used_at,-last_used_at" default:"-created_at" doc:"- stands for the reverse. What never expires comes after what does, what was never used before what was. A key that is used while its list is read may move to another page."`
 }
 
 type listKeysInput struct {
@@ -101,6 +102,10 @@ func (a *api) filterOf(in *KeyFilter) (keys.Filter, error) {
 		f.ExpiresBefore = &in.ExpiresBefore
 		field.Time(&wrong, "query.expires_before", f.ExpiresBefore)
 	}
+	if !in.LastUsedBefore.IsZero() {
+		f.LastUsedBefore = &in.LastUsedBefore
+		field.Time(&wrong, "query.last_used_before", f.LastUsedBefore)
+	}
 	f.Environment, _ = apikey.ParseEnvironment(in.Environment)
 	f.Kind = kindOf(in.Kind)
 	a.keepKeysOut(&wrong, "query.q", in.Q)
@@ -135,6 +140,7 @@ type place struct {
 	Created time.Time  `json:"c,omitzero"`
 	Name    string     `json:"n,omitempty"`
 	Expires *time.Time `json:"e,omitempty"`
+	Used    *time.Time `json:"u,omitempty"`
 }
 
 func placeOf(k *keys.Key, sort string) string {
@@ -144,6 +150,8 @@ func placeOf(k *keys.Key, sort string) string {
 		p.Name = k.Name
 	case keys.ByExpiry:
 		p.Expires = k.ExpiresAt
+	case keys.ByLastUse:
+		p.Used = k.LastUsedAt
 	default:
 		p.Created = k.CreatedAt
 	}
@@ -164,6 +172,6 @@ func placeAfter(cursor, sort string, f *keys.Filter) error {
 	if err != nil || p.Sort != sort || p.ID.IsZero() || strings.ContainsRune(p.Name, 0) {
 		return invalid("query.cursor", "next_cursor of a page of this list in the same order")
 	}
-	f.After, f.AfterCreated, f.AfterName, f.AfterExpires = p.ID, p.Created, p.Name, p.Expires
+	f.After, f.AfterCreated, f.AfterName, f.AfterExpires, f.AfterUsed = p.ID, p.Created, p.Name, p.Expires, p.Used
 	return nil
 }

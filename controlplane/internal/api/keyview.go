@@ -36,6 +36,8 @@ type KeyView struct {
 	RotatedFrom    *string         `json:"rotated_from" nullable:"true" doc:"The key that this one succeeded."`
 	RotatedTo      *string         `json:"rotated_to" nullable:"true" doc:"The key that succeeded this one."`
 	RetiresAt      *time.Time      `json:"retires_at" nullable:"true" doc:"Until when it is good beside its successor."`
+	LastUsedAt     *time.Time      `json:"last_used_at" nullable:"true" doc:"When it was last admitted, anywhere; null: never. It is told within seconds, and moves on once in a minute or two while the key is in use."`
+	LastUsedIP     *string         `json:"last_used_ip" nullable:"true" example:"203.0.113.9" doc:"From where; null where that is not known. At a gateway it may be that of a use up to a minute earlier."`
 	CreatedAt      time.Time       `json:"created_at"`
 	UpdatedAt      time.Time       `json:"updated_at"`
 
@@ -57,7 +59,10 @@ func ViewKey(k keys.Key, now time.Time) KeyView {
 		AllowMethods: k.AllowMethods, AllowPaths: k.AllowPaths, LimitOverrides: k.LimitOverrides, NotBefore: k.NotBefore, ExpiresAt: k.ExpiresAt,
 		DisabledAt: k.DisabledAt, RevokedAt: k.RevokedAt, RevokeReason: orNull(string(k.RevokeReason)),
 		RotatedFrom: orNull(k.RotatedFrom.String()), RotatedTo: orNull(k.RotatedTo.String()), RetiresAt: k.RetiresAt, RotateBy: k.RotateBy,
-		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
+		LastUsedAt: k.LastUsedAt, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
+	}
+	if k.LastUsedIP.IsValid() {
+		v.LastUsedIP = orNull(k.LastUsedIP.String())
 	}
 	if k.RotateEveryDays > 0 {
 		v.RotateEveryDays, v.RotateOverlapHours = &k.RotateEveryDays, &k.RotateOverlapHours

@@ -77,6 +77,8 @@ func listsAtScale(r *replica, admin string) (paths []string) {
 		"kind=api", "kind=management", "owner_id=" + owner, "plan=seed-free", "plan=seed-enterprise", "environment=live", "environment=test",
 		"tag=critical", "tag=team/billing", "tag=none", "scope=reports:read", "scope=users:read", "scope=none",
 		"expires_before=" + in(-240*time.Hour), "expires_before=" + in(0), "expires_before=" + in(240*time.Hour), "expires_before=" + in(9600*time.Hour),
+		"last_used_before=" + in(-24*time.Hour), "last_used_before=" + in(-8000*time.Hour), "last_used_before=" + in(-80000*time.Hour),
+		"status=active&last_used_before=" + in(-2400*time.Hour), "plan=seed-pro&last_used_before=" + in(-8000*time.Hour), "kind=management&last_used_before=" + in(0),
 		"q=seeded", "q=777", "q=seeded+12", "q=23456", "q=none+such",
 		"q=" + sample("/api/v1/keys?limit=200", "start"), "q=" + sample("/api/v1/keys?limit=200", "last4"),
 		"owner_id=" + owner + "&status=active", "owner_id=" + owner + "&status=revoked", "plan=seed-free&status=active", "plan=seed-pro&status=expired",
@@ -89,7 +91,7 @@ func listsAtScale(r *replica, admin string) (paths []string) {
 		keys = append(keys, "status="+status)
 	}
 	for _, filter := range append(keys, "") {
-		for _, by := range []string{"created_at", "name", "expires_at"} {
+		for _, by := range []string{"created_at", "name", "expires_at", "last_used_at"} {
 			for _, direction := range []string{"", "-"} {
 				paths = append(paths, "/api/v1/keys?sort="+direction+by+"&"+filter)
 			}

@@ -65,9 +65,11 @@ func TestKeyFilters(t *testing.T) {
 		"q=" + made["tested"].text("key", "start"): "tested",
 		"q=%25%25%25":                              "",
 		"q=___":                                    "",
-		"status=active&expires_before=2001-01-01T00:00:00Z": "",
+		"status=active&expires_before=2001-01-01T00:00:00Z":    "",
+		"last_used_before=2001-01-01T00:00:00Z&kind=api&tag=b": "ending",
+		"last_used_before=2001-01-01T00:00:00Z&plan=pro":       "planned revoked",
 	} {
-		for _, sort := range []string{"", "&sort=name", "&sort=-expires_at"} {
+		for _, sort := range []string{"", "&sort=name", "&sort=-expires_at", "&sort=last_used_at"} {
 			page := r.call(admin, "GET", "/api/v1/keys?"+query+sort, nil, 200)
 			got := map[string]bool{}
 			for _, k := range page.get("data").([]any) {
@@ -89,7 +91,8 @@ func TestKeyFilters(t *testing.T) {
 // In every order pages follow each other without a gap or a repetition.
 func TestKeyOrders(t *testing.T) {
 	t.Parallel()
-	r := start(t, pgtest.DSN(t))
+	dsn := pgtest.DSN(t)
+	r := start(t, dsn)
 	admin := r.admin()
 	tag := []string{"mine"}
 	for i, name := range []string{"b", "a", "c", "a", "ä", "b"} {
@@ -99,8 +102,9 @@ func TestKeyOrders(t *testing.T) {
 		}
 		r.call(admin, "POST", "/api/v1/keys", body, 201)
 	}
+	execute(t, dsn, "UPDATE keys SET last_used_at = now() WHERE name IN ('a', 'c') AND kind = 'api'")
 	for _, narrow := range []string{"tag=mine", "kind=api", "status=active&kind=api"} {
-		for _, sort := range []string{"created_at", "-created_at", "name", "-name", "expires_at", "-expires_at"} {
+		for _, sort := range []string{"created_at", "-created_at", "name", "-name", "expires_at", "-expires_at", "last_used_at", "-last_used_at"} {
 			whole := ids(r.call(admin, "GET", "/api/v1/keys?"+narrow+"&sort="+sort, nil, 200))
 			var joined []string
 			for cursor := ""; ; {

@@ -99,14 +99,14 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 			return err
 		}
 		now := s.env.Now()
-		l := s.newList("%-36s  %-13s  %-10s  %-24s  %-10s  %s", "ID", "STATUS", "KIND", "SECRET", "EXPIRES", "NAME")
+		l := s.newList("%-36s  %-13s  %-10s  %-24s  %-10s  %-10s  %s", "ID", "STATUS", "KIND", "SECRET", "EXPIRES", "LAST USED", "NAME")
 		err = pages(func(last *keys.Key) ([]keys.Key, error) {
 			if last != nil {
 				filter.From(last)
 			}
 			return core.Keys.List(ctx, s.caller(), filter)
 		}, func(k keys.Key) error {
-			return l.add(api.ViewKey(k, now), k.ID, k.Status(now), kindOf(k), k.Start+"…"+k.Last4, day(k.ExpiresAt), k.Name)
+			return l.add(api.ViewKey(k, now), k.ID, k.Status(now), kindOf(k), k.Start+"…"+k.Last4, day(k.ExpiresAt), day(k.LastUsedAt), k.Name)
 		})
 		return l.end(err, "There are no keys here yet: latchkey keys issue --name NAME makes one.")
 	})

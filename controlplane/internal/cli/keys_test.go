@@ -111,7 +111,7 @@ func TestKeysForPeople(t *testing.T) {
 		t.Errorf("revoke says %q", said)
 	}
 	lines := strings.Split(h.must("keys", "list"), "\n")
-	want := fmt.Sprintf("%s  revoked        live        %s…%s  never       ci", key.Key["id"], key.Key["start"], key.Key["last4"])
+	want := fmt.Sprintf("%s  revoked        live        %s…%s  never       never       ci", key.Key["id"], key.Key["start"], key.Key["last4"])
 	if len(lines) != 3 || strings.Join(strings.Fields(lines[1]), " ") != strings.Join(strings.Fields(want), " ") {
 		t.Errorf("list:\n%s\nwant:\n%s", strings.Join(lines, "\n"), want)
 	}
