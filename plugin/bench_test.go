@@ -38,7 +38,7 @@ func BenchmarkAccess(b *testing.B) {
 		call := func(r *kongtest.Route) func() error {
 			return func() error {
 				out, err := r.Access(b.Context(), req)
-				if err == nil && (out.Allowed != once.Allowed || len(out.Calls) != 2) {
+				if err == nil && (out.Allowed != once.Allowed || len(out.Calls) > 3) { // the third once a minute
 					err = fmt.Errorf("%+v", out)
 				}
 				return err

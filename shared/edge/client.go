@@ -88,6 +88,16 @@ func (c *client) post(ctx context.Context, path string, message any, limit int64
 	}
 }
 
+// tell sends a message that nobody waits for, once, to the current address. Where
+// it fails, the other calls find out for themselves.
+func (c *client) tell(ctx context.Context, path string, message any) error {
+	body, err := json.Marshal(message)
+	if err == nil {
+		_, err = c.tryPost(ctx, c.current.Load(), path, body, maxNoAnswer, 0)
+	}
+	return err
+}
+
 // failed moves every call on to the next address, once for all that failed at
 // the one that was tried.
 func (c *client) failed(at uint32) { c.current.CompareAndSwap(at, at+1) }
@@ -150,7 +160,7 @@ func (c *client) send(r *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case !wire.Speaks(response.Header):
-		err = errStranger
+		err = fmt.Errorf("%w: %w", errStranger, statusError(response.StatusCode))
 	case response.StatusCode != http.StatusOK && response.StatusCode != http.StatusNoContent:
 		err = statusError(response.StatusCode)
 	}

@@ -33,7 +33,7 @@ type Config struct {
 	// Gateway is the name by which operators know this gateway.
 	Gateway string
 	Version string
-	// Validator configures the validator; its Source and Now are the edge's.
+	// Validator configures the validator; its Source, Now and Meter are the edge's.
 	// Its StaleBudget is told to the control plane.
 	Validator validator.Config
 	Now       func() time.Time

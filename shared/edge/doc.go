@@ -3,7 +3,8 @@
 //
 //	control plane ──change, head, reset──► feed ──Apply, Heard, Reset──► Validator ◄── doors
 //	              ◄──heartbeat, acks────── heart                             │ look-ups
-//	              ◄──POST records───────── source ◄──────────────────────────┘
+//	              ◄──POST records───────── source ◄──────────────────────────┤
+//	              ◄──POST usage─────────── meter ◄──what is admitted─────────┘
 //	snapshot file ◄──Save, changes before they are confirmed──► Load, at the start
 //
 // It owns the connection: addresses and failover, the token, time and size

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/meter"
 	"github.com/latchkey/latchkey/shared/validator"
 	"github.com/latchkey/latchkey/shared/wire"
 )
@@ -22,6 +23,7 @@ type Edge struct {
 	feed      *feed
 	heart     *heart
 	snapshot  *snapshot
+	meter     *meter.Meter
 	counts    *counts
 }
 
@@ -36,12 +38,12 @@ func New(c Config) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Edge{counts: newCounts()}
+	e := &Edge{counts: newCounts(), meter: meter.New(c.Now)}
 	if c.Validator.LookupTimeout == 0 {
 		c.Validator.LookupTimeout = lookupTimeout
 	}
 	e.source = newSource(cl, c.Validator.LookupTimeout, e.counts)
-	c.Validator.Source, c.Validator.Now = e.source, c.Now
+	c.Validator.Source, c.Validator.Now, c.Validator.Meter = e.source, c.Now, e.meter
 	if e.validator, err = validator.New(c.Validator); err != nil {
 		return nil, err
 	}
@@ -60,17 +62,22 @@ func New(c Config) (*Edge, error) {
 }
 
 // Run follows the control plane and answers look-ups until ctx ends. It then
-// waits for everything that it started, saves what is cached, forgets it and says
-// goodbye, so that no receipt waits for this gateway, unless it leaves a snapshot
+// waits for everything that it started, saves what is cached, forgets it, tells of
+// the last uses and says goodbye, so that no receipt waits for this gateway, unless it leaves a snapshot
 // behind, by which it may go on: doors are to be closed before. It runs once.
 func (e *Edge) Run(ctx context.Context) error {
-	var running sync.WaitGroup
+	reporting, judged := context.WithCancel(context.WithoutCancel(ctx))
+	defer judged()
+	var running, reports sync.WaitGroup
+	reports.Go(func() { e.meter.Run(reporting, e.reportUses, nil) })
 	for _, run := range []func(context.Context){e.source.run, e.feed.run, e.heart.run, e.snapshot.run} {
 		running.Go(func() { run(ctx) })
 	}
 	running.Wait()
 	left := e.snapshot.end(ctx)
 	e.validator.Reset(validator.Head{})
+	judged()
+	reports.Wait()
 	if !left {
 		e.heart.leave(ctx)
 	}
@@ -94,6 +101,7 @@ func (e *Edge) Prefixes() apikey.Prefixes {
 // Describe implements prometheus.Collector.
 func (e *Edge) Describe(ch chan<- *prometheus.Desc) {
 	e.validator.Describe(ch)
+	e.meter.Describe(ch)
 	for _, c := range e.counts.all() {
 		c.Describe(ch)
 	}
@@ -102,6 +110,7 @@ func (e *Edge) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (e *Edge) Collect(ch chan<- prometheus.Metric) {
 	e.validator.Collect(ch)
+	e.meter.Collect(ch)
 	for _, c := range e.counts.all() {
 		c.Collect(ch)
 	}

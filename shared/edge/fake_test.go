@@ -28,6 +28,7 @@ const testToken = "lkm_a-token-of-a-test"
 type controlPlane struct {
 	*httptest.Server
 	records, changes, heartbeat http.HandlerFunc
+	usage                       http.HandlerFunc // nil: it has no such call
 
 	asked, beats atomic.Int64 // fingerprints and heartbeats
 	calls        atomic.Int64 // for records
@@ -43,7 +44,11 @@ func newControlPlane(t testing.TB, spoil func(*controlPlane)) *controlPlane {
 		spoil(c)
 	}
 	mux := http.NewServeMux()
-	for path, h := range map[string]*http.HandlerFunc{wire.RecordsPath: &c.records, wire.ChangesPath: &c.changes, wire.HeartbeatPath: &c.heartbeat} {
+	calls := map[string]*http.HandlerFunc{wire.RecordsPath: &c.records, wire.ChangesPath: &c.changes, wire.HeartbeatPath: &c.heartbeat}
+	if c.usage != nil {
+		calls[wire.UsagePath] = &c.usage
+	}
+	for path, h := range calls {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Authorization") != "Bearer "+testToken || !wire.Speaks(r.Header) {
 				t.Errorf("%s was called with %v", path, r.Header)

@@ -13,6 +13,7 @@ import (
 const (
 	callRecords   = "records"
 	callHeartbeat = "heartbeat"
+	callUsage     = "usage"
 )
 
 // counts are the figures of an edge. Labels come from closed sets.
@@ -69,7 +70,7 @@ func (c *counts) ended(err error) { c.ends.WithLabelValues(causeOf(err)).Inc() }
 func causeOf(err error) string {
 	_, refused := errors.AsType[statusError](err)
 	switch {
-	case refused:
+	case refused && !errors.Is(err, errStranger):
 		return "refused"
 	case errors.Is(err, errNoToken):
 		return "token"

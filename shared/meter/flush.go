@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	// MaxBatch is how many uses are handed on at once, and Beat how often. A last
-	// use is a row in each index of a large table: among a million keys 500 of them
-	// take a PostgreSQL 0.2 s, so that this is never more than a tenth of its time
-	// for a process.
+	// MaxBatch is how many uses are handed on at once. A last use is a row in each
+	// index of a large table: among a million keys 500 of them take a PostgreSQL
+	// 0.2 s, so that a process never takes more than a tenth of its time.
 	MaxBatch = 500
-	Beat     = 2 * time.Second
+	// Beat is the time between two batches.
+	Beat = 2 * time.Second
 
 	sinkTimeout = 5 * time.Second
 	// endTimeout bounds the last handing on of a process that ends.

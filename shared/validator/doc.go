@@ -6,6 +6,7 @@
 //	                                  ▼
 //	                    one flight per fingerprint ──► Source
 //	                    (miss budget, bounded, limited in time)
+//	what is admitted ──Note──► meter
 //	change feed ──Reset, Apply, Heard──► what is stale, and whether the cache counts
 //
 // It owns the caches, the table of what changed last, the look-ups and their

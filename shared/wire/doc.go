@@ -4,6 +4,7 @@
 //	POST /edge/v1/records    RecordsRequest ──► RecordsAnswer (a Record, or null, for each)
 //	GET  /edge/v1/changes    Gateway, Position ──► events: change, head, reset
 //	POST /edge/v1/heartbeat  Heartbeat ──► 204
+//	POST /edge/v1/usage      Usage ──► 204
 //
 // It owns names, forms, sizes and the times that both sides count by. Members
 // that a reader does not know are ignored; what would be unsafe to ignore is
@@ -30,6 +31,7 @@ const (
 	RecordsPath   = "/edge/v1/records"
 	ChangesPath   = "/edge/v1/changes"
 	HeartbeatPath = "/edge/v1/heartbeat"
+	UsagePath     = "/edge/v1/usage"
 )
 
 // Sizes, in bytes where not said otherwise.

@@ -25,6 +25,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/records"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
+	"github.com/latchkey/latchkey/shared/meter"
 	"github.com/latchkey/latchkey/shared/validator"
 )
 
@@ -44,6 +45,7 @@ type App struct {
 	log       *slog.Logger
 	source    *records.Source
 	validator *validator.Validator
+	meter     *meter.Meter
 	follower  *journal.Follower
 	hub       *edgeapi.Hub
 	gateways  *gateways.Service
@@ -74,9 +76,10 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	c := &a.Config
+	a.meter = meter.New(o.Now)
 	a.source = records.NewSource(a.DB.Records(), a.Peppers)
 	a.validator, err = validator.New(validator.Config{
-		Source: a.source, Now: o.Now,
+		Source: a.source, Now: o.Now, Meter: a.meter,
 		CacheMB: int(c.AuthCacheMB), StaleBudget: c.StalenessBudget(),
 		MissRate: float64(c.MissBudget.PerSecond), MissBurst: c.MissBudget.Burst,
 	})
@@ -89,7 +92,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.serving.Store(&hearing{feed: told, peers: a.peers})
 	a.hub, a.gateways = edgeapi.NewHub(o.Now), gateways.New(a.DB.Gateways(), o.Now)
 	a.follower = journal.NewFollower(a.DB, a.feedFailed, told, a.Settings, a.hub, a.peers)
-	a.registry.MustRegister(a.validator, a.hub, a.peers.figure(), poolFigures(a.DB), collectors.NewGoCollector(),
+	a.registry.MustRegister(a.validator, a.meter, a.hub, a.peers.figure(), poolFigures(a.DB), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := a.handler(o, told)
 	if err != nil {
@@ -116,7 +119,7 @@ func (a *App) handler(o Options, told *feed) (http.Handler, error) {
 	})
 	doors.Describe(document, documentSecurity)
 	edgeapi.Register(mux, edgeapi.Options{
-		Hub: a.hub, Source: a.source, Log: a.DB, Gateways: a.gateways, Now: o.Now,
+		Hub: a.hub, Source: a.source, Log: a.DB, Gateways: a.gateways, Meter: a.meter, Now: o.Now,
 		Gate: caller.Gate{Judge: a.validator, Prefixes: told.Prefixes},
 	})
 	if err := docs.Register(mux); err != nil {
@@ -187,6 +190,8 @@ func (a *App) Run(ctx context.Context) error {
 	running.Go(func() { a.gateways.Keep(ctx, a.keepingFailed) })
 	running.Go(func() { a.Keys.Keep(ctx, a.sweepingFailed) })
 	running.Go(func() { a.Subscriptions.Keep(ctx, a.changingFailed) })
+	metering, served := context.WithCancel(context.WithoutCancel(ctx)) // until the last request was served
+	running.Go(func() { a.meter.Run(metering, a.Keys.NoteUses, a.notingFailed) })
 	running.Go(func() { cancel(a.keepDatabase(ctx)) })
 	for _, s := range []struct {
 		server *http.Server
@@ -202,6 +207,7 @@ func (a *App) Run(ctx context.Context) error {
 	<-ctx.Done()
 	a.ready.Store(false)
 	err := a.drain(ctx)
+	served()
 	running.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return errors.Join(cause, err)
@@ -253,6 +259,10 @@ func (a *App) sweepingFailed(err error) {
 
 func (a *App) changingFailed(err error) {
 	a.log.Warn("scheduled changes of plan are not made for now; keys are judged under the plan they are on", "cause", err.Error())
+}
+
+func (a *App) notingFailed(err error) {
+	a.log.Warn("the last uses of keys are not written for now, and are kept in memory", "cause", err.Error())
 }
 
 func (a *App) feedFailed(err error) {

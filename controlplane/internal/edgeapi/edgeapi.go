@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/meter"
 	"github.com/latchkey/latchkey/shared/validator"
 	"github.com/latchkey/latchkey/shared/wire"
 )
@@ -33,6 +34,7 @@ type Options struct {
 	Log      Log
 	Gateways *gateways.Service
 	Gate     caller.Gate
+	Meter    *meter.Meter // hears what gateways tell of keys
 	Now      func() time.Time
 	// Lifetime is about how long a change stream is open, so that load balancers
 	// get to spread them anew: 15 minutes where it is 0.
@@ -65,6 +67,7 @@ func Register(mux *http.ServeMux, o Options) {
 	mux.Handle("POST "+wire.RecordsPath, e.guard(e.records))
 	mux.Handle("GET "+wire.ChangesPath, e.guard(e.changes))
 	mux.Handle("POST "+wire.HeartbeatPath, e.guard(e.heartbeat))
+	mux.Handle("POST "+wire.UsagePath, e.guard(e.usage))
 }
 
 // handler serves a request of a gateway whose key is good, and says what was

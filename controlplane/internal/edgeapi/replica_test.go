@@ -29,6 +29,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/records"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 	"github.com/latchkey/latchkey/shared/apikey"
+	"github.com/latchkey/latchkey/shared/meter"
 	"github.com/latchkey/latchkey/shared/validator"
 )
 
@@ -40,6 +41,7 @@ type replica struct {
 	keys  *keys.Service
 	gates *gateways.Service
 	hub   *edgeapi.Hub
+	meter *meter.Meter
 	reads *atomic.Int64 // of the change log, by the follower
 	heard lastSink
 
@@ -79,7 +81,7 @@ func start(t testing.TB, dsn, addr string, change ...options) *replica {
 		[]records.Pepper{{ID: "p1", Secret: []byte("a secret of at least thirty-two bytes")}}, db.Peppers()))
 	must[apikey.Prefixes](t)(db.UsePrefix(t.Context(), "lk"))
 	r := &replica{
-		db: db, reads: new(atomic.Int64), hub: edgeapi.NewHub(time.Now), gates: gateways.New(db.Gateways(), time.Now),
+		db: db, reads: new(atomic.Int64), hub: edgeapi.NewHub(time.Now), gates: gateways.New(db.Gateways(), time.Now), meter: meter.New(time.Now),
 		keys: keys.New(keys.Config{
 			Store: db.Keys(), Facts: keys.Facts{Owners: db.Users(), Plans: db.Plans(), Subscriptions: db.Subscriptions()},
 			Digest: peppers, Prefix: "lk", Now: time.Now,
@@ -90,7 +92,7 @@ func start(t testing.TB, dsn, addr string, change ...options) *replica {
 	prefixes := func() apikey.Prefixes { return apikey.Prefixes{"lk"} }
 	mux := http.NewServeMux()
 	o := edgeapi.Options{
-		Hub: r.hub, Source: source, Log: db, Gateways: r.gates, Now: time.Now,
+		Hub: r.hub, Source: source, Log: db, Gateways: r.gates, Meter: r.meter, Now: time.Now,
 		Gate: caller.Gate{Judge: judge, Prefixes: prefixes},
 	}
 	for _, c := range change {
