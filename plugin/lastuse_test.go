@@ -20,9 +20,11 @@ func TestFirstUseAsksForTheAddress(t *testing.T) {
 	const read, address, admit, refuse = "kong.request.get_header", "kong.client.get_forwarded_ip", "kong.service.request.set_headers", "kong.response.exit"
 	k, c := start(t)
 	admitting, refusing := k.Route(t, cases.Scoped()), k.Route(t, cases.Policy{"scopes": []string{"admin"}})
-	bound := c.Issue(func(r *apikey.Record) {
-		r.Key.AllowCIDRs = apikey.NewCIDRs(netip.MustParsePrefix("192.0.2.0/24"))
-	})
+	issue := func(id string, from ...netip.Prefix) string { // uses are told apart by the id
+		return c.Issue(func(r *apikey.Record) {
+			r.Key.ID, r.DependsOn, r.Key.AllowCIDRs = id, apikey.NewStrings(id), apikey.NewCIDRs(from...)
+		})
+	}
 	two, three := []string{read, admit}, []string{read, address, admit}
 	for name, tc := range map[string]struct {
 		key     string
@@ -30,9 +32,9 @@ func TestFirstUseAsksForTheAddress(t *testing.T) {
 		first   []string
 		second  []string
 	}{
-		"free":                {c.Issue(nil), []string{read, refuse}, three, two},
-		"bound to a network":  {bound, []string{read, address, refuse}, three, three},
-		"seen by its look-up": {c.Issue(nil), nil, three, two},
+		"free":                {issue("key_free"), []string{read, refuse}, three, two},
+		"bound to a network":  {issue("key_bound", netip.MustParsePrefix("192.0.2.0/24")), []string{read, address, refuse}, three, three},
+		"seen by its look-up": {issue("key_seen"), nil, three, two},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
