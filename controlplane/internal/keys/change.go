@@ -80,8 +80,12 @@ func (s *Service) bounds(ctx context.Context, k *Key, sel *Selection, anew bool)
 	if k.Kind != apikey.KindAPI {
 		return plan, nil
 	}
-	if !k.PlanID.IsZero() {
-		if plan, err = s.facts.Plans.ByID(ctx, k.PlanID); err != nil {
+	if !k.SubscriptionID.IsZero() {
+		sub, err := s.facts.Subscriptions.ByID(ctx, k.SubscriptionID)
+		if err != nil {
+			return plan, err
+		}
+		if plan, err = s.facts.Plans.ByID(ctx, sub.PlanID); err != nil {
 			return plan, err
 		}
 	}

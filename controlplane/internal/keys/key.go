@@ -32,7 +32,7 @@ type Key struct {
 	Environment    apikey.Environment `json:"environment"` // of API keys
 	OwnerID        id.User            `json:"owner_id"`
 	SubscriptionID id.Subscription    `json:"subscription_id"` // none: judged without a plan
-	PlanID         id.Plan            `json:"-"`               // the subscription's, kept by the database
+	PlanID         id.Plan            `json:"-"`               // for lists: the subscription's, once the key has followed it
 	Name           string             `json:"name"`
 	Label          string             `json:"label"` // one live key of an owner has it; "" where there is none
 	Start          string             `json:"start"` // the prefix and four characters, for people

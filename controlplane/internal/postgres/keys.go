@@ -160,6 +160,9 @@ func insertAll(ctx context.Context, tx bun.Tx, in keys.Insertion) error {
 	if err := subscribe(ctx, tx, in.Subscriptions); err != nil {
 		return err
 	}
+	if err := plansStay(ctx, tx, in.Keys); err != nil {
+		return err
+	}
 	rows := make([]*newKeyRow, len(in.Keys))
 	for i, k := range in.Keys {
 		rows[i] = newRowOfKey(k)

@@ -92,7 +92,7 @@ const quotaSQL = `
 SELECT q.most FROM unnest(?::uuid[], ?::uuid[], ?::integer[]) AS q (owner, plan, most)
 WHERE (SELECT count(*) FROM (
     SELECT FROM keys k
-    WHERE k.owner_id = q.owner AND (q.plan IS NULL OR k.plan_id = q.plan) AND k.kind = 'api' AND ` + liveSQL + `
+    WHERE k.owner_id = q.owner AND (q.plan IS NULL OR k.subscription_id IN (SELECT s.id FROM subscriptions s WHERE s.user_id = q.owner AND s.plan_id = q.plan)) AND k.kind = 'api' AND ` + liveSQL + `
     LIMIT q.most + 1) AS live) > q.most
 LIMIT 1`
 

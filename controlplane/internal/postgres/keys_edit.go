@@ -127,7 +127,9 @@ func writeKeys(ctx context.Context, tx bun.Tx, rows []*keyRow) error {
 func (s *Keys) Rotate(ctx context.Context, key id.Key, change func(*keys.Key) (keys.Rotation, error)) (successor keys.Key, err error) {
 	err = s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
 		// The subscription before the key, as a change of its plan locks them.
-		if _, err := tx.ExecContext(ctx, "SELECT FROM subscriptions s JOIN keys k ON k.subscription_id = s.id WHERE k.id = ? FOR KEY SHARE OF s", key); err != nil {
+		var over []subscriptionRow
+		err := tx.NewSelect().Model(&over).Column("plan_id").Where("s.id = (SELECT subscription_id FROM keys WHERE id = ?)", key).For("SHARE").Scan(ctx)
+		if err != nil {
 			return nil, err
 		}
 		rows, err := lockSelected(ctx, tx, keys.Selection{IDs: []id.Key{key}})
@@ -135,6 +137,9 @@ func (s *Keys) Rotate(ctx context.Context, key id.Key, change func(*keys.Key) (k
 			return nil, err
 		}
 		k := rows[0].domain()
+		if len(over) > 0 {
+			k.PlanID = over[0].PlanID // its successor has it, too
+		}
 		r, err := change(&k)
 		if err != nil {
 			return nil, err

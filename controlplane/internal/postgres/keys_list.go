@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 
+	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
@@ -76,7 +77,18 @@ func merged(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
 
 // plainly is the list over the table itself, so that its rows can be locked.
 func plainly(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
-	return page(narrowed(withStatus(q.Where("k.deleted_at IS NULL"), f), f), f, orderOfIDs)
+	return page(exactly(q, f), f, orderOfIDs)
+}
+
+// exactly narrows to what a filter means, for those who act on it: a list within
+// a plan may be behind while many keys follow their subscription.
+func exactly(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
+	others := *f
+	others.PlanID = id.Plan{}
+	if !f.PlanID.IsZero() {
+		q.Where("k.subscription_id IN (SELECT s.id FROM subscriptions s WHERE s.plan_id = ?)", f.PlanID)
+	}
+	return narrowed(withStatus(q.Where("k.deleted_at IS NULL"), f), &others)
 }
 
 func withStatus(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
@@ -273,7 +285,6 @@ func momentOr(never string, at *time.Time) any {
 
 // Count implements keys.Store.
 func (s *Keys) Count(ctx context.Context, f keys.Filter) (int, error) {
-	q := s.db.bun.NewSelect().Model((*keyRow)(nil)).Where("k.deleted_at IS NULL")
-	n, err := narrowed(withStatus(q, &f), &f).Count(ctx)
+	n, err := exactly(s.db.bun.NewSelect().Model((*keyRow)(nil)), &f).Count(ctx)
 	return int(n), translate(err)
 }

@@ -1,16 +1,14 @@
 package postgres_test
 
 import (
-	"context"
 	"sync"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
 	"github.com/latchkey/latchkey/controlplane/internal/plans"
+	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
 )
 
 // Of a rotation and a revocation at the same moment none leaves a key that
@@ -69,20 +67,15 @@ func TestRevokePastADeletedSuccessor(t *testing.T) {
 	}
 }
 
-// A key's plan is its subscription's, whoever changes that.
+// A key's plan is its subscription's from the change of that on.
 func TestKeysFollowTheirSubscription(t *testing.T) {
 	t.Parallel()
-	dsn := pgtest.DSN(t)
-	h := furnish(t, dsn)
+	h := furnish(t, pgtest.DSN(t))
 	ctx := t.Context()
 	one := must[plans.Plan](t)(h.plans.Create(ctx, root(), plans.NewPlan{Slug: "one", Name: "One"}))
 	two := must[plans.Plan](t)(h.plans.Create(ctx, root(), plans.NewPlan{Slug: "two", Name: "Two"}))
 	k := must[keys.Issued](t)(h.keys.Issue(ctx, root(), keys.NewKey{Name: "k", Plan: "one"})).Key
-	conn := must[*pgx.Conn](t)(pgx.Connect(ctx, dsn))
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, "UPDATE subscriptions SET plan_id = $1", two.ID.UUID()); err != nil {
-		t.Fatal(err)
-	}
+	must[subscriptions.Subscription](t)(h.subscriptions.ChangePlan(ctx, root(), subscriptions.Ref{ID: k.SubscriptionID}, subscriptions.Move{PlanID: two.ID, When: subscriptions.Now}))
 	for slug, want := range map[string]int{one.Slug: 0, two.Slug: 1} {
 		if got := must[[]keys.Key](t)(h.keys.List(ctx, root(), keys.Filter{Plan: slug, Limit: 10})); len(got) != want {
 			t.Errorf("%d keys under plan %s, want %d", len(got), slug, want)

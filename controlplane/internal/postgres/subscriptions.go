@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
+	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/subscriptions"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
@@ -29,6 +30,7 @@ type subscriptionRow struct {
 	ResumesTo     string
 	Standing      string
 	StandingUntil *time.Time
+	KeysMoving    bool // see moveKeys
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	Version       int64
@@ -74,10 +76,6 @@ func (s *Subscriptions) Insert(ctx context.Context, sub subscriptions.Subscripti
 	})
 }
 
-// moveTimeout is how long the keys under a subscription may take to follow its
-// plan: each is written anew in all its indexes, some 4,000 a second.
-const moveTimeout = 25 * time.Second
-
 // Update implements subscriptions.Store. The user is locked first, as in every
 // transaction that locks both, and where the plan may change: see placeFree.
 func (s *Subscriptions) Update(ctx context.Context, sub id.Subscription, change func(*subscriptions.Subscription) (*journal.Entry, error)) (edited subscriptions.Subscription, err error) {
@@ -103,11 +101,16 @@ func (s *Subscriptions) Update(ctx context.Context, sub id.Subscription, change 
 			if err := placeFree(ctx, tx, &edited); err != nil {
 				return nil, err
 			}
-			if _, err := tx.ExecContext(ctx, "SET LOCAL statement_timeout = ?", moveTimeout.Milliseconds()); err != nil {
+		}
+		after := rowOfSubscription(edited)
+		if after.KeysMoving = row.KeysMoving; edited.PlanID != before.PlanID {
+			n, err := moveKeys(ctx, tx, sub, edited.PlanID, keys.MaxBatch)
+			if err != nil {
 				return nil, err
 			}
+			after.KeysMoving = n == keys.MaxBatch
 		}
-		_, err = tx.NewUpdate().Model(rowOfSubscription(edited)).WherePK().Exec(ctx)
+		_, err = tx.NewUpdate().Model(after).WherePK().Exec(ctx)
 		return []journal.Entry{*entry}, err
 	})
 	return edited, err

@@ -76,8 +76,6 @@ func ofServer(e *pgconn.PgError) error {
 			f.Fields = []fault.Field{{Location: t.location, Message: t.message}}
 			return f
 		}
-	case e.Code == "23503" && e.ConstraintName == "keys_subscription_id_fkey":
-		return fault.Wrap(cause, fault.Conflict, "the subscription changes its plan at this moment").WithCode(fault.CodeTaken).WithFix("try again in a moment")
 	case e.Code == "23503": // foreign_key_violation
 		if m, ok := missing[e.ConstraintName]; ok {
 			f := fault.Wrap(cause, fault.Invalid, "%s", m.message)

@@ -14,6 +14,10 @@ const (
 	keepInterval = time.Second
 	sweepTimeout = time.Minute
 	sweepBatch   = 500
+	// followBatch keys follow their subscription in a transaction, and followings
+	// of them in a sweep, so that no change of plan that is due is late for them.
+	followBatch = 1000
+	followings  = 4
 )
 
 // Keep sweeps until ctx ends: every replica may. failed hears of what could not
@@ -34,8 +38,8 @@ func (s *Service) Keep(ctx context.Context, failed func(error)) {
 }
 
 // Sweep makes the changes of plan that are due, one transaction each, so that a
-// big one holds no other up, and stamps standings that the clock has changed.
-// Several may run at the same time.
+// big one holds no other up, lets keys follow, and stamps standings that the
+// clock has changed. Several may run at the same time.
 func (s *Service) Sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
@@ -46,6 +50,10 @@ func (s *Service) Sweep(ctx context.Context) error {
 	var errs []error
 	for _, sub := range due {
 		errs = append(errs, s.changeDue(ctx, sub))
+	}
+	for more := true; more && len(errs) < len(due)+followings; {
+		more, err = s.store.Follow(ctx, followBatch)
+		errs = append(errs, err)
 	}
 	for {
 		n, err := s.store.Restamp(ctx, s.moment(), sweepBatch)

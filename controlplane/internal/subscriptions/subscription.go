@@ -117,12 +117,16 @@ type Store interface {
 	// one that will change to it, and Invalid where the user is not there.
 	Insert(ctx context.Context, s Subscription, e journal.Entry) error
 	// Update answers ALREADY_EXISTS where the edited one is on a plan, or will
-	// change to one, for which Insert would. The keys under it follow its plan.
+	// change to one, for which Insert would. The keys under it follow its plan:
+	// in lists, where they are more than one transaction may write, by Follow.
 	Update(ctx context.Context, subscription id.Subscription, change func(*Subscription) (*journal.Entry, error)) (Subscription, error)
 	ByID(ctx context.Context, subscription id.Subscription) (Subscription, error)
 	List(ctx context.Context, f Filter) ([]Subscription, error)
 	// Due returns at most limit subscriptions whose change of plan is due.
 	Due(ctx context.Context, at time.Time, limit int) ([]id.Subscription, error)
+	// Follow lets at most limit keys follow the plan of their subscription in
+	// lists, and reports whether there were any to follow.
+	Follow(ctx context.Context, limit int) (more bool, err error)
 	// Restamp makes lists quick for those whose standing the clock has changed,
 	// at most limit of them, and returns how many. Lists are right without it.
 	Restamp(ctx context.Context, at time.Time, limit int) (int, error)
