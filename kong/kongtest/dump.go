@@ -61,8 +61,9 @@ func (d Dump) normal(config any) (map[string]any, error) {
 	if err := json.Unmarshal(b, &fields); err != nil {
 		return nil, err
 	}
+	err = check("config", d.configSchema(), fields) // a field that is unknown is refused with null, too
 	stripNulls(fields)
-	return fields, check("config", d.configSchema(), fields)
+	return fields, err
 }
 
 func (d Dump) configSchema() map[string]any {
@@ -93,8 +94,15 @@ func stripNulls(m map[string]any) {
 	}
 }
 
-// check is kong/db/schema for the types that go-pdk can say.
+// check is kong/db/schema for the types that go-pdk can say. An empty list and
+// an empty object are one and the same empty table.
 func check(at string, schema map[string]any, v any) error {
+	if items, isArray := v.([]any); isArray && len(items) == 0 && (schema["type"] == "map" || schema["type"] == "record") {
+		return nil
+	}
+	if fields, isMap := v.(map[string]any); isMap && len(fields) == 0 && schema["type"] == "array" {
+		return nil
+	}
 	ok := false
 	switch schema["type"] {
 	case "string":
@@ -126,6 +134,9 @@ func check(at string, schema map[string]any, v any) error {
 		values, _ := schema["values"].(map[string]any)
 		m, isMap := v.(map[string]any)
 		for name, item := range m {
+			if item == nil {
+				continue
+			}
 			if err := check(at+"."+name, values, item); err != nil {
 				return err
 			}
@@ -137,6 +148,9 @@ func check(at string, schema map[string]any, v any) error {
 			field := fieldOf(schema, name)
 			if field == nil {
 				return fmt.Errorf("%s.%s: unknown field", at, name)
+			}
+			if item == nil {
+				continue
 			}
 			if err := check(at+"."+name, field, item); err != nil {
 				return err

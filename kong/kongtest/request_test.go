@@ -141,7 +141,8 @@ func TestConfigurationsThatKongRefuses(t *testing.T) {
 	type m = map[string]any
 	for name, config := range map[string]any{
 		"nothing": nil, "empty": m{}, "nulls": m{"s": nil, "r": m{"x": nil}},
-		"all": m{"s": "s", "n": -1, "u": 0, "f": 1.5, "b": false, "l": []string{}, "m": m{"k": 1}, "r": m{"x": "y"}},
+		"empty tables": m{"l": m{}, "m": []int{}, "r": []int{}},
+		"all":          m{"s": "s", "n": -1, "u": 0, "f": 1.5, "b": false, "l": []string{}, "m": m{"k": 1}, "r": m{"x": "y"}},
 	} {
 		if err := d.Check(config); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -149,7 +150,7 @@ func TestConfigurationsThatKongRefuses(t *testing.T) {
 	}
 	for name, config := range map[string]any{
 		"unknown": m{"z": 1}, "string": m{"s": 1}, "empty": m{"s": ""}, "empty element": m{"l": []string{""}}, "integer": m{"n": 1.5}, "negative": m{"u": -1}, "boolean": m{"b": "true"},
-		"array": m{"l": m{}}, "element": m{"l": []any{1}}, "value": m{"m": m{"k": "v"}}, "record": m{"r": "x"}, "nested": m{"r": m{"y": 1}},
+		"array": m{"l": m{"k": "v"}}, "unknown null": m{"z": nil}, "element": m{"l": []any{1}}, "value": m{"m": m{"k": "v"}}, "record": m{"r": "x"}, "nested": m{"r": m{"y": 1}},
 		"not an object": []int{1},
 	} {
 		if err := d.Check(config); err == nil {
