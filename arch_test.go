@@ -38,6 +38,7 @@ var sharedRooms = map[string][]string{
 var domains = [][]string{
 	{"fault"},
 	{"id"},
+	{"clock"},
 	{"field"},
 	{"access"},
 	{"journal"},

@@ -136,7 +136,12 @@ func TestSettingsOfSessions(t *testing.T) {
 			t.Errorf("from %s to %s it is %v, want %v", from, to, got, want)
 		}
 	}
-	now.move(2 * time.Hour)
+	later := func(d time.Duration) {
+		t.Helper()
+		now.move(d)
+		acquainted(t, r, other) // to each other they were silent for so long
+	}
+	later(2 * time.Hour)
 	r.set(admin, m{"session_idle_hours": 3})
 	lives(elsewhere().want(200, "GET", "/api/v1/me", ""), "refreshed_at", "expires_at", 3*time.Hour)
 	r.set(admin, m{"session_idle_hours": 2})
@@ -151,7 +156,7 @@ func TestSettingsOfSessions(t *testing.T) {
 	}
 	lives(b.want(200, "GET", "/api/v1/me", ""), "refreshed_at", "expires_at", 100*time.Hour)
 
-	now.move(23 * time.Hour)
+	later(23 * time.Hour)
 	r.set(admin, m{"session_max_days": 2, "session_idle_hours": 48})
 	me := b.want(200, "GET", "/api/v1/me", "")
 	lives(me, "created_at", "ends_at", 48*time.Hour)

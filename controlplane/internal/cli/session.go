@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"golang.org/x/term"
 
@@ -36,17 +35,13 @@ func (s *session) withCore(ctx context.Context, work func(*app.Core) error) erro
 		return err
 	}
 	core, err := app.OpenCore(ctx, app.Options{
-		Config: c, Version: s.env.Version, Log: slog.New(slog.DiscardHandler), Now: s.stamp, Notice: s.notice,
+		Config: c, Version: s.env.Version, Log: slog.New(slog.DiscardHandler), Now: s.env.Now, Notice: s.notice,
 	})
 	if err != nil {
 		return err
 	}
 	return closing(core, work(core))
 }
-
-// stamp is the time to the microsecond, as the database keeps it, so that what
-// is printed of a new thing is what is read of it later.
-func (s *session) stamp() time.Time { return s.env.Now().Truncate(time.Microsecond) }
 
 // closing gives back what a command has opened, whatever came of it.
 func closing(c interface{ Close(context.Context) error }, err error) error {

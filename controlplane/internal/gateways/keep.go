@@ -3,6 +3,8 @@ package gateways
 import (
 	"context"
 	"time"
+
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 )
 
 const (
@@ -16,18 +18,7 @@ const (
 // Keep tidies by the clock until ctx ends: every replica may. failed hears of
 // what could not be done; it is done the next time.
 func (s *Service) Keep(ctx context.Context, failed func(error)) {
-	tick := time.NewTicker(keepInterval)
-	defer tick.Stop()
-	for {
-		if err := s.Tidy(ctx); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	clock.Every(ctx, keepInterval, s.Tidy, failed)
 }
 
 // Tidy forgets gateways that refuse everybody by now, and prunes the change log:

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
@@ -43,7 +44,7 @@ type Service struct {
 	// turns bounds how many receipts read the roll at the same time, or a bulk of
 	// them would take the whole pool.
 	turns chan struct{}
-	now   func() time.Time
+	now   clock.Clock
 }
 
 // New returns the service. now measures how long receipts took; every moment
@@ -116,7 +117,7 @@ func (s *Service) Remove(ctx context.Context, caller access.Caller, gateway id.G
 	}
 	if roll.Now.Sub(g.LastSeenAt) >= alive {
 		removed, err := s.store.Strike(ctx, g.Instance, g.LastSeenAt, journal.Entry{
-			Caller: caller, At: s.now().UTC().Truncate(time.Microsecond), Action: "gateway.remove",
+			Caller: caller, At: s.now.Moment(), Action: "gateway.remove",
 			Target: journal.Target{Kind: "gateway", ID: gateway.String(), Name: g.Name},
 			Before: map[string]any{"version": g.Version, "address": g.Address, "last_seen_at": g.LastSeenAt.UTC(), "refuses_by": g.RefusesBy().UTC()},
 		})

@@ -40,7 +40,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 	if err != nil {
 		return Key{}, err
 	}
-	now := s.moment()
+	now := s.now.Moment()
 	sel := Selection{IDs: []id.Key{key}, At: now}
 	var plan plans.Plan
 	if p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present {
@@ -153,7 +153,7 @@ func (s *Service) Enable(ctx context.Context, caller access.Caller, key id.Key) 
 
 func (s *Service) disable(k *Key) error {
 	if k.DisabledAt == nil { // the first stamp stays
-		now := s.moment()
+		now := s.now.Moment()
 		k.DisabledAt = &now
 	}
 	return nil
@@ -196,7 +196,7 @@ func (s *Service) edit(caller access.Caller, k *Key, action string, edit func(*K
 	if len(is) == 0 {
 		return nil, nil
 	}
-	k.UpdatedAt = s.moment()
+	k.UpdatedAt = s.now.Moment()
 	return &journal.Entry{
 		Caller: caller, At: k.UpdatedAt, Action: action, Target: k.target(), Before: was, After: is,
 		Touches: []string{k.ID.String()},

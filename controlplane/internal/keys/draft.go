@@ -38,7 +38,7 @@ type subscription struct {
 
 func (s *Service) draft(ctx context.Context, caller access.Caller, at func(int, error) error) (*draft, error) {
 	policy, err := s.policies(ctx)
-	now := s.moment()
+	now := s.now.Moment()
 	return &draft{
 		service: s, caller: caller, now: now, policy: policy, at: at,
 		owners: map[id.User]users.User{}, plans: map[string]plans.Plan{}, under: map[string]subscription{}, quotas: map[Quota]bool{},

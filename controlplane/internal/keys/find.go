@@ -79,7 +79,7 @@ func (f *Filter) From(last *Key) {
 // be meant.
 func (s *Service) resolve(ctx context.Context, f *Filter) (some bool, err error) {
 	var wrong fault.Fields
-	f.At = s.moment()
+	f.At = s.now.Moment()
 	if f.SortBy == "" {
 		f.SortBy = ByCreation
 	}

@@ -61,7 +61,7 @@ func (s *Service) revokeOwn(ctx context.Context, caller access.Caller, key id.Ke
 		return Key{}, err
 	}
 	edited, err := s.store.Edit(ctx, Selection{IDs: []id.Key{key}, Successors: !r.Only}, func(k *Key) (*journal.Entry, error) {
-		return s.edit(caller, k, "key.revoke", r.edit(s.moment()))
+		return s.edit(caller, k, "key.revoke", r.edit(s.now.Moment()))
 	})
 	if err != nil {
 		return Key{}, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -20,7 +21,7 @@ type Service struct {
 	facts  Facts
 	digest Digester
 	prefix string
-	now    func() time.Time
+	now    clock.Clock
 
 	policies Policies
 }
@@ -50,9 +51,6 @@ func New(c Config) *Service {
 	}
 	return &Service{store: c.Store, facts: c.Facts, digest: c.Digest, prefix: c.Prefix, policies: c.Policy, now: c.Now}
 }
-
-// moment is now, in the precision that is stored.
-func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // NewKey is a key to be issued. Only Name is needed.
 type NewKey struct {
@@ -178,7 +176,7 @@ func (s *Service) request(caller access.Caller, b Batch) (*Request, error) {
 		return nil, invalid("body.metadata", "a JSON object")
 	}
 	key, sum := sha256.Sum256([]byte(b.IdempotencyKey)), sha256.Sum256(body)
-	return &Request{Caller: string(caller.Actor.Kind) + ":" + caller.Actor.ID, Key: key[:], Body: sum[:], At: s.moment()}, nil
+	return &Request{Caller: string(caller.Actor.Kind) + ":" + caller.Actor.ID, Key: key[:], Body: sum[:], At: s.now.Moment()}, nil
 }
 
 // answered is the request with what it made; nil for none.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 )
 
@@ -19,18 +20,7 @@ const (
 // Keep sweeps until ctx ends: every replica may. failed hears of what could not
 // be done; it is done the next time.
 func (s *Service) Keep(ctx context.Context, failed func(error)) {
-	tick := time.NewTicker(sweepInterval)
-	defer tick.Stop()
-	for {
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	clock.Every(ctx, sweepInterval, s.Sweep, failed)
 }
 
 // Sweep does what is due by the clock: it stamps statuses that have changed,
@@ -43,7 +33,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := s.moment()
+	now := s.now.Moment()
 	steps := []func() (int, error){
 		func() (int, error) { return s.store.Restamp(ctx, now, MaxBatch) },
 		func() (int, error) {

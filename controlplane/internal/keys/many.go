@@ -129,7 +129,7 @@ func (s *Service) editOf(a *Action) (func(*Key) error, error) {
 	field.Tags(&f, "body.remove_tags", a.RemoveTags)
 	f.Take(a.Revocation.check())
 	edits := map[Act]func(*Key) error{
-		ActRevoke: a.Revocation.edit(s.moment()), ActDisable: s.disable, ActEnable: enable, ActTag: a.tag,
+		ActRevoke: a.Revocation.edit(s.now.Moment()), ActDisable: s.disable, ActEnable: enable, ActTag: a.tag,
 	}
 	edit, known := edits[a.Act]
 	f.Check(known, "body.action", "revoke, disable, enable or tag")

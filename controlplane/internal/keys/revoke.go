@@ -49,7 +49,7 @@ func (s *Service) RevokeBy(ctx context.Context, caller access.Caller, key id.Key
 	if err := r.check(); err != nil {
 		return Key{}, err
 	}
-	return s.changeSelected(ctx, caller, Selection{IDs: []id.Key{key}, Successors: !r.Only}, "key.revoke", r.edit(s.moment()))
+	return s.changeSelected(ctx, caller, Selection{IDs: []id.Key{key}, Successors: !r.Only}, "key.revoke", r.edit(s.now.Moment()))
 }
 
 // RevokeByStart revokes the one key whose secret begins with start and, where
@@ -89,7 +89,7 @@ func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key)
 	if err != nil {
 		return Key{}, err
 	}
-	now := s.moment()
+	now := s.now.Moment()
 	sel := Selection{IDs: []id.Key{key}, Successors: true, At: now}
 	if _, err := s.bounds(ctx, &k, &sel, k.RevokedAt != nil); err != nil {
 		return Key{}, err
@@ -116,7 +116,7 @@ func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key)
 // Delete revokes a key, it alone, and takes it out of every list. It is gone
 // for good after the time that the policy says. It needs keys:write.
 func (s *Service) Delete(ctx context.Context, caller access.Caller, key id.Key) error {
-	now := s.moment()
+	now := s.now.Moment()
 	_, err := s.change(ctx, caller, key, "key.delete", func(k *Key) error {
 		k.DeletedAt = &now
 		return Revocation{Reason: Unspecified}.edit(now)(k)

@@ -39,7 +39,7 @@ func (s *Service) overlap(ctx context.Context, hours *int) (int, error) {
 // rotate asks allow, under the key's lock, whether it may be rotated and with
 // how many hours of overlap.
 func (s *Service) rotate(ctx context.Context, caller access.Caller, key id.Key, allow func(*Key) (int, error)) (Issued, error) {
-	now := s.moment()
+	now := s.now.Moment()
 	var secret apikey.Secret
 	successor, err := s.store.Rotate(ctx, key, func(k *Key) (Rotation, error) {
 		overlap, err := allow(k)

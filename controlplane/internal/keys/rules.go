@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -104,7 +105,7 @@ func (k *Key) check(f *fault.Fields) {
 	field.Time(f, "body.not_before", k.NotBefore)
 	field.Time(f, "body.expires_at", k.ExpiresAt)
 	f.Check(k.NotBefore == nil || k.ExpiresAt == nil || k.NotBefore.Before(*k.ExpiresAt), "body.not_before", "a time before expires_at")
-	k.NotBefore, k.ExpiresAt = microseconds(k.NotBefore), microseconds(k.ExpiresAt)
+	k.NotBefore, k.ExpiresAt = clock.StoredOrNil(k.NotBefore), clock.StoredOrNil(k.ExpiresAt)
 }
 
 // checkOverrides asks no plan for its limits: a plan may have them later, and the
@@ -134,15 +135,6 @@ func (k *Key) setRotation(everyDays, overlapHours int, now time.Time) {
 	}
 	by := now.AddDate(0, 0, everyDays)
 	k.RotateBy = &by
-}
-
-// microseconds is the precision that is stored.
-func microseconds(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	stored := t.UTC().Truncate(time.Microsecond)
-	return &stored
 }
 
 // networks masks the bits behind the prefix, so that what is shown is what is

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/shared/meter"
 )
@@ -29,7 +30,7 @@ func (s *Service) NoteUses(ctx context.Context, noted []meter.Use) (left []meter
 			continue // a meter names each key once, and what is no id is no key
 		}
 		meant[key] = n
-		uses = append(uses, Use{Key: key, At: n.At.UTC().Truncate(time.Microsecond), IP: n.IP.Unmap().WithZone("")})
+		uses = append(uses, Use{Key: key, At: clock.Stored(n.At), IP: n.IP.Unmap().WithZone("")})
 	}
 	locked, err := s.store.NoteUses(ctx, uses)
 	for _, key := range locked {

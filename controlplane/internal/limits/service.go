@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -15,14 +16,11 @@ import (
 // scopes of plans. Safe for concurrent use.
 type Service struct {
 	store Store
-	now   func() time.Time
+	now   clock.Clock
 }
 
 // New returns the service over a store.
 func New(store Store, now func() time.Time) *Service { return &Service{store: store, now: now} }
-
-// moment is now, in the precision that is stored.
-func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // NewLimit is a limit to be made. Subject is the key, Mode enforce, TimeZone UTC
 // where they are not given; OnUnavailable allow for a rate, deny for a quota.
@@ -43,7 +41,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewLimit)
 	if err := caller.Require(access.PlansWrite); err != nil {
 		return Limit{}, err
 	}
-	now := s.moment()
+	now := s.now.Moment()
 	l := Limit{
 		ID: id.New[id.LimitKind](), Name: in.Name, Kind: in.Kind, Amount: in.Amount, WindowSeconds: in.WindowSeconds, Period: in.Period,
 		TimeZone: in.TimeZone, Subject: in.Subject, Mode: in.Mode, OnUnavailable: in.OnUnavailable, CreatedAt: now, UpdatedAt: now, Version: 1,
@@ -89,7 +87,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, limit id.Lim
 		if len(is) == 0 {
 			return nil, nil
 		}
-		l.UpdatedAt = s.moment()
+		l.UpdatedAt = s.now.Moment()
 		return &journal.Entry{Caller: caller, At: l.UpdatedAt, Action: "limit.update", Target: l.target(), Before: was, After: is}, nil
 	})
 }
@@ -113,7 +111,7 @@ func (s *Service) archive(l *Limit, c field.Change[bool]) {
 	case !c.Value:
 		l.ArchivedAt = nil
 	case l.ArchivedAt == nil: // the first stamp stays
-		now := s.moment()
+		now := s.now.Moment()
 		l.ArchivedAt = &now
 	}
 }

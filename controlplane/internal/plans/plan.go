@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -96,16 +97,13 @@ type Limits interface {
 type Service struct {
 	store  Store
 	limits Limits
-	now    func() time.Time
+	now    clock.Clock
 }
 
 // New returns the service over a store.
 func New(store Store, limits Limits, now func() time.Time) *Service {
 	return &Service{store: store, limits: limits, now: now}
 }
-
-// moment is now, in the precision that is stored.
-func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // NewPlan is a plan to be made.
 type NewPlan struct {
@@ -123,7 +121,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewPlan) 
 	if err := caller.Require(access.PlansWrite); err != nil {
 		return Plan{}, err
 	}
-	now := s.moment()
+	now := s.now.Moment()
 	p := Plan{ID: id.New[id.PlanKind](), Slug: in.Slug, Name: in.Name, Scopes: in.Scopes, Public: in.Public,
 		MaxKeys: in.MaxKeys, KeyMaxLifetimeDays: in.KeyMaxLifetimeDays, TrialDays: in.TrialDays, LimitIDs: in.LimitIDs, CreatedAt: now, UpdatedAt: now, Version: 1}
 	known, err := s.known(ctx, in.LimitIDs)
@@ -184,7 +182,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, plan id.Plan
 		if len(is) == 0 {
 			return nil, nil
 		}
-		p.UpdatedAt = s.moment()
+		p.UpdatedAt = s.now.Moment()
 		return &journal.Entry{
 			Caller: caller, At: p.UpdatedAt, Action: "plan.update", Target: p.target(), Before: was, After: is,
 			Touches: []string{p.ID.String()},
@@ -199,7 +197,7 @@ func (s *Service) archive(p *Plan, c field.Change[bool]) {
 	case !c.Value:
 		p.ArchivedAt = nil
 	case p.ArchivedAt == nil:
-		now := s.moment()
+		now := s.now.Moment()
 		p.ArchivedAt = &now
 	}
 }
@@ -217,7 +215,7 @@ func (s *Service) LiveKeys(ctx context.Context, caller access.Caller, plan id.Pl
 	if err := caller.Require(access.PlansRead); err != nil {
 		return LiveKeys{}, err
 	}
-	return s.store.LiveKeys(ctx, plan, s.moment())
+	return s.store.LiveKeys(ctx, plan, s.now.Moment())
 }
 
 // List returns a page of plans, the newest first. It needs plans:read.

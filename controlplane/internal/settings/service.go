@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
@@ -24,7 +25,7 @@ const hearing = 3 * time.Second
 // use.
 type Service struct {
 	store Store
-	now   func() time.Time
+	now   clock.Clock
 
 	told  atomic.Uint64             // how often they may have changed
 	heard atomic.Pointer[time.Time] // when everything up to the head had been told
@@ -109,7 +110,7 @@ func (s *Service) Change(ctx context.Context, caller access.Caller, p Patch) (Se
 		if len(is) == 0 {
 			return nil, nil
 		}
-		now := s.now().UTC().Truncate(time.Microsecond)
+		now := s.now.Moment()
 		current.ChangedAt = &now
 		return &journal.Entry{
 			Caller: caller, At: now, Action: "settings.change", Target: journal.Target{Kind: "settings", ID: ID},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 )
 
@@ -23,18 +24,7 @@ const (
 // Keep sweeps until ctx ends: every replica may. failed hears of what could not
 // be done; it is done the next time.
 func (s *Service) Keep(ctx context.Context, failed func(error)) {
-	tick := time.NewTicker(keepInterval)
-	defer tick.Stop()
-	for {
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	clock.Every(ctx, keepInterval, s.Sweep, failed)
 }
 
 // Sweep makes the changes of plan that are due, one transaction each, so that a
@@ -43,7 +33,7 @@ func (s *Service) Keep(ctx context.Context, failed func(error)) {
 func (s *Service) Sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	due, err := s.store.Due(ctx, s.moment(), sweepBatch)
+	due, err := s.store.Due(ctx, s.now.Moment(), sweepBatch)
 	if err != nil {
 		return err
 	}
@@ -56,7 +46,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	for {
-		n, err := s.store.Restamp(ctx, s.moment(), sweepBatch)
+		n, err := s.store.Restamp(ctx, s.now.Moment(), sweepBatch)
 		if errs = append(errs, err); err != nil || n < sweepBatch {
 			return errors.Join(errs...)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -17,16 +18,13 @@ import (
 type Service struct {
 	store Store
 	plans Plans
-	now   func() time.Time
+	now   clock.Clock
 }
 
 // New returns the service over a store.
 func New(store Store, plans Plans, now func() time.Time) *Service {
 	return &Service{store: store, plans: plans, now: now}
 }
-
-// moment is now, in the precision that is stored.
-func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // NewSubscription is a subscription to be made.
 type NewSubscription struct {
@@ -47,7 +45,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewSubscr
 	if err != nil {
 		return Subscription{}, err
 	}
-	sub, err := in.on(plan, s.moment())
+	sub, err := in.on(plan, s.now.Moment())
 	if err != nil {
 		return Subscription{}, err
 	}
@@ -74,7 +72,7 @@ func Archived(p plans.Plan) error {
 // Make returns a subscription of a user to a plan as the plan says that it
 // begins, with the entry that tells of it, for a store to write together.
 func Make(caller access.Caller, user id.User, plan plans.Plan, now time.Time) (Subscription, journal.Entry) {
-	sub, err := NewSubscription{UserID: user, PlanID: plan.ID}.on(plan, now.UTC().Truncate(time.Microsecond))
+	sub, err := NewSubscription{UserID: user, PlanID: plan.ID}.on(plan, clock.Stored(now))
 	if err != nil { // nothing was asked for that could be wrong
 		panic("subscriptions: " + err.Error())
 	}
@@ -145,7 +143,7 @@ func (s *Service) edit(ctx context.Context, caller access.Caller, ref Ref, a act
 		return Subscription{}, err
 	}
 	return s.store.Update(ctx, ref.ID, func(sub *Subscription) (*journal.Entry, error) {
-		before, now := *sub, s.moment()
+		before, now := *sub, s.now.Moment()
 		if err := fault.CheckVersion(ref.Version, sub.Version); err != nil {
 			return nil, err
 		}
@@ -192,7 +190,7 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]S
 	if f.Standing != "" && !KnownStanding(f.Standing) {
 		return nil, invalid("query.status", "one of %v", Standings)
 	}
-	f.At = s.moment()
+	f.At = s.now.Moment()
 	return s.store.List(ctx, f)
 }
 

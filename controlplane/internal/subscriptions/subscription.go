@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -171,21 +172,12 @@ func (s *Subscription) check() error {
 		at       **time.Time
 	}{{"body.trial_ends_at", &s.TrialEndsAt}, {"body.period_start", &s.PeriodStart}, {"body.period_end", &s.PeriodEnd}} {
 		field.Time(&f, moment.location, *moment.at)
-		*moment.at = microseconds(*moment.at)
+		*moment.at = clock.StoredOrNil(*moment.at)
 	}
 	f.Check(s.Status != apikey.Trialing || s.TrialEndsAt != nil, "body.trial_ends_at", "needed while the status is trialing")
 	f.Check(s.Status != apikey.Canceled || s.PeriodEnd != nil, "body.period_end", "needed when the status is canceled")
 	f.Check(s.PeriodStart == nil || s.PeriodEnd == nil || s.PeriodStart.Before(*s.PeriodEnd), "body.period_start", "a time before period_end")
 	return f.Err()
-}
-
-// microseconds is the precision that is stored.
-func microseconds(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	stored := t.UTC().Truncate(time.Microsecond)
-	return &stored
 }
 
 // KnownStanding reports whether s is a standing.

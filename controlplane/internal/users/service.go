@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -17,14 +18,11 @@ import (
 // Service is what may be done with users. Safe for concurrent use.
 type Service struct {
 	store Store
-	now   func() time.Time
+	now   clock.Clock
 }
 
 // New returns the service over a store.
 func New(store Store, now func() time.Time) *Service { return &Service{store: store, now: now} }
-
-// moment is now, in the precision that is stored.
-func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // NewUser is a user to be made. Role is member and Kind is person where empty.
 type NewUser struct {
@@ -42,7 +40,7 @@ type NewUser struct {
 // Create makes a user. It needs users:write, and everything that the user's
 // role holds; the set-up window may make an owner and nobody else.
 func (s *Service) Create(ctx context.Context, caller access.Caller, in NewUser) (User, error) {
-	now := s.moment()
+	now := s.now.Moment()
 	u := User{
 		ID: id.New[id.UserKind](), Kind: in.Kind, Name: in.Name, Username: in.Username, Email: in.Email,
 		ExternalID: in.ExternalID, Role: in.Role, PasswordHash: in.Password, Metadata: in.Metadata, MaxKeys: in.MaxKeys,
@@ -124,7 +122,7 @@ func (s *Service) disable(u *User, c field.Change[bool]) {
 	case !c.Value:
 		u.DisabledAt = nil
 	case u.DisabledAt == nil: // the first stamp stays
-		now := s.moment()
+		now := s.now.Moment()
 		u.DisabledAt = &now
 		u.SessionStamp++
 	}
@@ -161,7 +159,7 @@ func (s *Service) entry(caller access.Caller, action string, before User, u *Use
 	if len(is) == 0 {
 		return nil
 	}
-	u.UpdatedAt = s.moment()
+	u.UpdatedAt = s.now.Moment()
 	return &journal.Entry{
 		Caller: caller, At: u.UpdatedAt, Action: action, Target: u.target(), Before: was, After: is,
 		Touches: []string{u.ID.String()},

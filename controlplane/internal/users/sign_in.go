@@ -60,6 +60,6 @@ func (s *Service) EndSessions(ctx context.Context, caller access.Caller, user id
 // endSessions makes an entry that touches nothing: keys live on.
 func (s *Service) endSessions(caller access.Caller, u *User, action string) *journal.Entry {
 	u.SessionStamp++
-	u.UpdatedAt = s.moment()
+	u.UpdatedAt = s.now.Moment()
 	return &journal.Entry{Caller: caller, At: u.UpdatedAt, Action: action, Target: u.target()}
 }
