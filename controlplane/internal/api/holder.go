@@ -75,7 +75,7 @@ func (a *api) registerHolder() {
 		Type: "http", Scheme: "bearer", Description: "An API key, for what its holder may do with it.",
 	}
 	whoami := holding(http.MethodGet, "", "get-own-key", "Look at one's own key", "What is known of the key that is the credential.")
-	huma.Register(a.huma, whoami, func(ctx context.Context, _ *struct{}) (*keyOutput, error) {
+	huma.Register(a.huma, whoami, func(ctx context.Context, _ *struct{}) (*resource[KeyView], error) {
 		return a.keyAnswer(a.Services.Keys.Self(ctx, caller(ctx)))
 	})
 	rotate := creating(holding(http.MethodPost, "/rotate", "rotate-own-key", "Rotate one's own key",
@@ -84,7 +84,7 @@ func (a *api) registerHolder() {
 		return a.issuedAnswer(a.Services.Keys.RotateSelf(ctx, caller(ctx)))
 	})
 	revoke := holding(http.MethodPost, "/revoke", "revoke-own-key", "Revoke one's own key", "At once and everywhere, and with it what it was rotated into, unless `only` is true.")
-	huma.Register(a.huma, revoke, func(ctx context.Context, in *revokeSelfInput) (*keyOutput, error) {
+	huma.Register(a.huma, revoke, func(ctx context.Context, in *revokeSelfInput) (*resource[KeyView], error) {
 		return a.keyAnswer(a.Services.Keys.RevokeSelf(ctx, caller(ctx), in.Body.domain()))
 	})
 }

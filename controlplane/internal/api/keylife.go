@@ -34,7 +34,7 @@ func (a *api) registerKeyLives() {
 
 	restore := operation(http.MethodPost, "/api/v1/keys/{id}/restore", "Keys", "restore-key", "Undo a revocation", access.KeysWrite)
 	restore.Description += " For `restore_window_days` of the settings, and unless the reason was `key_compromise`. What was revoked with it comes back with it."
-	huma.Register(a.huma, restore, func(ctx context.Context, in *idInput) (*keyOutput, error) {
+	huma.Register(a.huma, restore, func(ctx context.Context, in *idInput) (*resource[KeyView], error) {
 		key, err := pathID[id.KeyKind](in.ID)
 		if err != nil {
 			return nil, err

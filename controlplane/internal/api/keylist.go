@@ -61,7 +61,7 @@ func (a *api) registerKeyLists() {
 	lookup := operation(http.MethodPost, "/api/v1/keys/lookup", "Keys", "lookup-key", "Find a key by its secret", access.KeysRead)
 	lookup.Description += " For a key that turned up somewhere: whose is it?"
 	lookup.Errors = append(lookup.Errors, http.StatusNotFound)
-	huma.Register(a.huma, lookup, func(ctx context.Context, in *lookupKeyInput) (*keyOutput, error) {
+	huma.Register(a.huma, lookup, func(ctx context.Context, in *lookupKeyInput) (*resource[KeyView], error) {
 		token, ok := a.Prefixes().Parse(in.Body.AuthKey)
 		k, err := a.Services.Keys.ByFingerprint(ctx, caller(ctx), token.Fingerprint) // of no key, where it has no shape
 		if !ok && fault.Is(err, fault.NotFound) {

@@ -21,7 +21,7 @@ func (a *api) registerKeys() {
 	a.registerKeyLives()
 	a.registerKeyActions()
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/keys/{id}", "Keys", "get-key", "Get a key", access.KeysRead),
-		func(ctx context.Context, in *idInput) (*keyOutput, error) {
+		func(ctx context.Context, in *idInput) (*resource[KeyView], error) {
 			key, err := pathID[id.KeyKind](in.ID)
 			if err != nil {
 				return nil, err
@@ -39,7 +39,7 @@ func (a *api) registerKeys() {
 // registerSwitch registers an action on a key that takes no body.
 func (a *api) registerSwitch(name, summary string, act func(context.Context, access.Caller, id.Key) (keys.Key, error)) {
 	op := operation(http.MethodPost, "/api/v1/keys/{id}/"+name, "Keys", name+"-key", summary, access.KeysWrite)
-	huma.Register(a.huma, op, func(ctx context.Context, in *idInput) (*keyOutput, error) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *idInput) (*resource[KeyView], error) {
 		key, err := pathID[id.KeyKind](in.ID)
 		if err != nil {
 			return nil, err
@@ -48,11 +48,11 @@ func (a *api) registerSwitch(name, summary string, act func(context.Context, acc
 	})
 }
 
-func (a *api) keyAnswer(k keys.Key, err error) (*keyOutput, error) {
+func (a *api) keyAnswer(k keys.Key, err error) (*resource[KeyView], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keyOutput{ETag: etag(k.Version), Body: a.viewKey(k)}, nil
+	return &resource[KeyView]{ETag: etag(k.Version), Body: a.viewKey(k)}, nil
 }
 
 // networks reads networks in CIDR notation; an address stands for itself alone.
@@ -71,7 +71,7 @@ func networks(f *fault.Fields, location string, texts []string) []netip.Prefix {
 	return all
 }
 
-func (a *api) patchKey(ctx context.Context, in *patchKeyInput) (*keyOutput, error) {
+func (a *api) patchKey(ctx context.Context, in *patchKeyInput) (*resource[KeyView], error) {
 	key, err := pathID[id.KeyKind](in.ID)
 	if err != nil {
 		return nil, err

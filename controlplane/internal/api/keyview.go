@@ -78,11 +78,6 @@ func texts(networks []netip.Prefix) []string {
 	return all
 }
 
-type keyOutput struct {
-	ETag string `header:"ETag"`
-	Body KeyView
-}
-
 // IssuedView is a key with its secret.
 type IssuedView struct {
 	Key    KeyView `json:"key"`

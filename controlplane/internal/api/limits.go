@@ -43,17 +43,11 @@ func viewLimit(l limits.Limit) limitView {
 	}
 }
 
-type limitOutput struct {
-	ETag     string `header:"ETag"`
-	Location string `header:"Location"`
-	Body     limitView
-}
-
-func limitAnswer(l limits.Limit, err error) (*limitOutput, error) {
+func limitAnswer(l limits.Limit, err error) (*resource[limitView], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &limitOutput{ETag: etag(l.Version), Body: viewLimit(l)}, nil
+	return &resource[limitView]{ETag: etag(l.Version), Body: viewLimit(l)}, nil
 }
 
 type createLimitInput struct {
@@ -100,7 +94,7 @@ func (a *api) registerLimits() {
 	huma.Register(a.huma, describe(creating(operation(http.MethodPost, "/api/v1/limits", "Limits", "create-limit", "Create a limit", access.PlansWrite))), a.createLimit)
 	huma.Register(a.huma, describe(operation(http.MethodGet, "/api/v1/limits", "Limits", "list-limits", "List limits", access.PlansRead)), a.listLimits)
 	huma.Register(a.huma, describe(operation(http.MethodGet, "/api/v1/limits/{id}", "Limits", "get-limit", "Get a limit", access.PlansRead)),
-		func(ctx context.Context, in *idInput) (*limitOutput, error) {
+		func(ctx context.Context, in *idInput) (*resource[limitView], error) {
 			limit, err := pathID[id.LimitKind](in.ID)
 			if err != nil {
 				return nil, err
@@ -110,16 +104,16 @@ func (a *api) registerLimits() {
 	huma.Register(a.huma, describe(operation(http.MethodPatch, "/api/v1/limits/{id}", "Limits", "update-limit", "Change a limit in every plan that has it", access.PlansWrite)), a.patchLimit)
 }
 
-func (a *api) createLimit(ctx context.Context, in *createLimitInput) (*limitOutput, error) {
+func (a *api) createLimit(ctx context.Context, in *createLimitInput) (*made[limitView], error) {
 	b := &in.Body
 	out, err := limitAnswer(a.Services.Limits.Create(ctx, caller(ctx), limits.NewLimit{
 		Name: b.Name, Kind: limits.Kind(b.Kind), Amount: b.Amount, WindowSeconds: b.WindowSeconds, Period: limits.Period(b.Period), TimeZone: b.TimeZone,
 		Subject: limits.Subject(b.Subject), Mode: limits.Mode(b.Mode), OnUnavailable: limits.Fallback(b.OnUnavailable),
 	}))
-	if err == nil {
-		out.Location = "/api/v1/limits/" + out.Body.ID
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out.madeAt("/api/v1/limits/" + out.Body.ID), nil
 }
 
 func (a *api) listLimits(ctx context.Context, in *listLimitsInput) (*listOutput[limitView], error) {
@@ -136,7 +130,7 @@ func (a *api) listLimits(ctx context.Context, in *listLimitsInput) (*listOutput[
 	return pageOf(in.PageInput, all, viewLimit, func(l limits.Limit) string { return l.ID.String() }), nil
 }
 
-func (a *api) patchLimit(ctx context.Context, in *patchLimitInput) (*limitOutput, error) {
+func (a *api) patchLimit(ctx context.Context, in *patchLimitInput) (*resource[limitView], error) {
 	limit, err := pathID[id.LimitKind](in.ID)
 	if err != nil {
 		return nil, err

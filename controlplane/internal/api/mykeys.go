@@ -28,7 +28,7 @@ type revokeMyKeyInput struct {
 func (a *api) registerMyKeys() {
 	huma.Register(a.huma, mine(http.MethodGet, myKeysPath, "list-my-keys", "List one's keys", "The API keys that the user owns. Filters add up."), a.listMyKeys)
 	huma.Register(a.huma, mine(http.MethodGet, myKeysPath+"/{id}", "get-my-key", "Get a key of one's own", "Another's is not there."),
-		func(ctx context.Context, in *idInput) (*keyOutput, error) {
+		func(ctx context.Context, in *idInput) (*resource[KeyView], error) {
 			key, err := pathID[id.KeyKind](in.ID)
 			if err != nil {
 				return nil, err
@@ -39,7 +39,7 @@ func (a *api) registerMyKeys() {
 		"The answer is its successor: the same settings, label and expiry, another id and secret. The old secret stays good for the overlap. 409 `NOT_ROTATABLE` for a key that is not active, or has a successor.")), a.rotateMyKey)
 	huma.Register(a.huma, mine(http.MethodPost, myKeysPath+"/{id}/revoke", "revoke-my-key", "Revoke a key of one's own",
 		"At once and everywhere, and with it what it was rotated into, unless `only` is true. Only an operator can undo it."),
-		func(ctx context.Context, in *revokeMyKeyInput) (*keyOutput, error) {
+		func(ctx context.Context, in *revokeMyKeyInput) (*resource[KeyView], error) {
 			key, err := pathID[id.KeyKind](in.ID)
 			if err != nil {
 				return nil, err

@@ -44,6 +44,22 @@ func operation(method, path, tag, name, summary string, scope access.Scope) huma
 	return op
 }
 
+// resource is the answer that shows one thing, and its version.
+type resource[V any] struct {
+	ETag string `header:"ETag"`
+	Body V
+}
+
+// made is the answer to the making of a thing.
+type made[V any] struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     V
+}
+
+// madeAt answers that it was made, and where it is from now on.
+func (r *resource[V]) madeAt(location string) *made[V] { return &made[V]{r.ETag, location, r.Body} }
+
 // creating makes an operation answer 201.
 func creating(op huma.Operation) huma.Operation {
 	op.DefaultStatus = http.StatusCreated

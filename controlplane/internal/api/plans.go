@@ -45,22 +45,11 @@ func viewPlan(p plans.Plan) PlanView {
 		MaxKeys: p.MaxKeys, KeyMaxLifetimeDays: p.KeyMaxLifetimeDays, TrialDays: p.TrialDays, LimitIDs: textsOf(p.LimitIDs), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
 
-type planOutput struct {
-	ETag     string `header:"ETag"`
-	Location string `header:"Location"`
-	Body     PlanView
-}
-
-type planDetailOutput struct {
-	ETag string `header:"ETag"`
-	Body planDetailView
-}
-
-func planAnswer(p plans.Plan, err error) (*planOutput, error) {
+func planAnswer(p plans.Plan, err error) (*resource[PlanView], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &planOutput{ETag: etag(p.Version), Body: viewPlan(p)}, nil
+	return &resource[PlanView]{ETag: etag(p.Version), Body: viewPlan(p)}, nil
 }
 
 type createPlanInput struct {
@@ -110,7 +99,7 @@ func (a *api) registerPlans() {
 	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/plans/{id}", "Plans", "update-plan", "Change a plan and every key under it", access.PlansWrite), a.patchPlan)
 }
 
-func (a *api) createPlan(ctx context.Context, in *createPlanInput) (*planOutput, error) {
+func (a *api) createPlan(ctx context.Context, in *createPlanInput) (*made[PlanView], error) {
 	b := &in.Body
 	var f fault.Fields
 	limits := limitIDs(&f, "body.limit_ids", b.LimitIDs)
@@ -121,10 +110,10 @@ func (a *api) createPlan(ctx context.Context, in *createPlanInput) (*planOutput,
 		Slug: b.Slug, Name: b.Name, Scopes: b.Scopes, Public: b.Public,
 		MaxKeys: b.MaxKeys, KeyMaxLifetimeDays: b.KeyMaxLifetimeDays, TrialDays: b.TrialDays, LimitIDs: limits,
 	}))
-	if err == nil {
-		out.Location = "/api/v1/plans/" + out.Body.ID
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out.madeAt("/api/v1/plans/" + out.Body.ID), nil
 }
 
 func (a *api) listPlans(ctx context.Context, in *listPlansInput) (*listOutput[PlanView], error) {
@@ -155,7 +144,7 @@ func yesOrNo(text string) *bool {
 	return &yes
 }
 
-func (a *api) getPlan(ctx context.Context, in *idInput) (*planDetailOutput, error) {
+func (a *api) getPlan(ctx context.Context, in *idInput) (*resource[planDetailView], error) {
 	plan, err := pathID[id.PlanKind](in.ID)
 	if err != nil {
 		return nil, err
@@ -168,10 +157,10 @@ func (a *api) getPlan(ctx context.Context, in *idInput) (*planDetailOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	return &planDetailOutput{ETag: etag(p.Version), Body: planDetailView{PlanView: viewPlan(p), LiveKeys: live.Count, LiveKeysEstimated: live.Estimated}}, nil
+	return &resource[planDetailView]{ETag: etag(p.Version), Body: planDetailView{PlanView: viewPlan(p), LiveKeys: live.Count, LiveKeysEstimated: live.Estimated}}, nil
 }
 
-func (a *api) patchPlan(ctx context.Context, in *patchPlanInput) (*planOutput, error) {
+func (a *api) patchPlan(ctx context.Context, in *patchPlanInput) (*resource[PlanView], error) {
 	plan, err := pathID[id.PlanKind](in.ID)
 	if err != nil {
 		return nil, err

@@ -31,16 +31,11 @@ type SettingsView struct {
 	ChangedAt *time.Time    `json:"changed_at" nullable:"true" doc:"When any of them was last changed; null: never."`
 }
 
-type settingsOutput struct {
-	ETag string `header:"ETag"`
-	Body SettingsView
-}
-
-func settingsAnswer(s settings.Settings, err error) (*settingsOutput, error) {
+func settingsAnswer(s settings.Settings, err error) (*resource[SettingsView], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settingsOutput{ETag: etag(s.Version), Body: SettingsView{
+	return &resource[SettingsView]{ETag: etag(s.Version), Body: SettingsView{
 		SettingValues: SettingValues(s.Values()), Defaults: SettingValues(settings.Defaults()), Chosen: s.Own(), ChangedAt: s.ChangedAt,
 	}}, nil
 }
@@ -60,7 +55,7 @@ type patchSettingsInput struct {
 func (a *api) registerSettings() {
 	const path = "/api/v1/settings"
 	huma.Register(a.huma, operation(http.MethodGet, path, "Settings", "get-settings", "Get the settings", access.SettingsWrite),
-		func(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
+		func(ctx context.Context, _ *struct{}) (*resource[SettingsView], error) {
 			return settingsAnswer(a.Services.Settings.Current(ctx, caller(ctx)))
 		})
 	change := operation(http.MethodPatch, path, "Settings", "change-settings", "Change settings, everywhere at once", access.SettingsWrite)
@@ -68,7 +63,7 @@ func (a *api) registerSettings() {
 	huma.Register(a.huma, change, a.patchSettings)
 }
 
-func (a *api) patchSettings(ctx context.Context, in *patchSettingsInput) (*settingsOutput, error) {
+func (a *api) patchSettings(ctx context.Context, in *patchSettingsInput) (*resource[SettingsView], error) {
 	version, err := ifMatch(in.IfMatch)
 	if err != nil {
 		return nil, err

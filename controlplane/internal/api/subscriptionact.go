@@ -53,7 +53,7 @@ func subscriptionAct(name, id, summary, more string) huma.Operation {
 
 func (a *api) registerSubscriptionActs() {
 	simple := func(name, summary, more string, act func(context.Context, access.Caller, subscriptions.Ref) (subscriptions.Subscription, error)) {
-		huma.Register(a.huma, subscriptionAct(name, name+"-subscription", summary, more), func(ctx context.Context, in *ActInput) (*subscriptionOutput, error) {
+		huma.Register(a.huma, subscriptionAct(name, name+"-subscription", summary, more), func(ctx context.Context, in *ActInput) (*resource[subscriptionView], error) {
 			ref, err := subscriptionRef(in.ID, in.IfMatch)
 			if err != nil {
 				return nil, err
@@ -73,7 +73,7 @@ func (a *api) registerSubscriptionActs() {
 		"A scheduled change is made within a second of its time. Another one takes its place, and a change to the plan that it is on drops it. Keys that were issued stay, whatever `max_keys` of the new plan says; of their scopes counts what the new plan grants."), a.changePlan)
 }
 
-func (a *api) cancelSubscription(ctx context.Context, in *cancelSubscriptionInput) (*subscriptionOutput, error) {
+func (a *api) cancelSubscription(ctx context.Context, in *cancelSubscriptionInput) (*resource[subscriptionView], error) {
 	ref, err := subscriptionRef(in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (a *api) cancelSubscription(ctx context.Context, in *cancelSubscriptionInpu
 	return a.subscriptionAnswer(a.Services.Subscriptions.Cancel(ctx, caller(ctx), ref, when))
 }
 
-func (a *api) renewSubscription(ctx context.Context, in *renewSubscriptionInput) (*subscriptionOutput, error) {
+func (a *api) renewSubscription(ctx context.Context, in *renewSubscriptionInput) (*resource[subscriptionView], error) {
 	ref, err := subscriptionRef(in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (a *api) renewSubscription(ctx context.Context, in *renewSubscriptionInput)
 	return a.subscriptionAnswer(a.Services.Subscriptions.Renew(ctx, caller(ctx), ref, subscriptions.Period{Start: in.Body.PeriodStart, End: &in.Body.PeriodEnd}))
 }
 
-func (a *api) changePlan(ctx context.Context, in *changePlanInput) (*subscriptionOutput, error) {
+func (a *api) changePlan(ctx context.Context, in *changePlanInput) (*resource[subscriptionView], error) {
 	ref, err := subscriptionRef(in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err

@@ -39,17 +39,11 @@ func (a *api) viewSubscription(s subscriptions.Subscription) subscriptionView {
 	}
 }
 
-type subscriptionOutput struct {
-	ETag     string `header:"ETag"`
-	Location string `header:"Location"`
-	Body     subscriptionView
-}
-
-func (a *api) subscriptionAnswer(s subscriptions.Subscription, err error) (*subscriptionOutput, error) {
+func (a *api) subscriptionAnswer(s subscriptions.Subscription, err error) (*resource[subscriptionView], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &subscriptionOutput{ETag: etag(s.Version), Body: a.viewSubscription(s)}, nil
+	return &resource[subscriptionView]{ETag: etag(s.Version), Body: a.viewSubscription(s)}, nil
 }
 
 type createSubscriptionInput struct {
@@ -85,7 +79,7 @@ func (a *api) registerSubscriptions() {
 	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/subscriptions", "Subscriptions", "create-subscription", "Put a user on a plan", access.SubscriptionsWrite)), a.createSubscription)
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/subscriptions", "Subscriptions", "list-subscriptions", "List subscriptions", access.SubscriptionsRead), a.listSubscriptions)
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/subscriptions/{id}", "Subscriptions", "get-subscription", "Get a subscription", access.SubscriptionsRead),
-		func(ctx context.Context, in *idInput) (*subscriptionOutput, error) {
+		func(ctx context.Context, in *idInput) (*resource[subscriptionView], error) {
 			sub, err := pathID[id.SubscriptionKind](in.ID)
 			if err != nil {
 				return nil, err
@@ -96,7 +90,7 @@ func (a *api) registerSubscriptions() {
 	a.registerSubscriptionActs()
 }
 
-func (a *api) createSubscription(ctx context.Context, in *createSubscriptionInput) (*subscriptionOutput, error) {
+func (a *api) createSubscription(ctx context.Context, in *createSubscriptionInput) (*made[subscriptionView], error) {
 	var f fault.Fields
 	b := &in.Body
 	n := subscriptions.NewSubscription{
@@ -114,10 +108,10 @@ func (a *api) createSubscription(ctx context.Context, in *createSubscriptionInpu
 		return nil, err
 	}
 	out, err := a.subscriptionAnswer(a.Services.Subscriptions.Create(ctx, caller(ctx), n))
-	if err == nil {
-		out.Location = "/api/v1/subscriptions/" + out.Body.ID
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out.madeAt("/api/v1/subscriptions/" + out.Body.ID), nil
 }
 
 func status(f *fault.Fields, text string) subscriptions.Status {
@@ -147,7 +141,7 @@ func (a *api) listSubscriptions(ctx context.Context, in *listSubscriptionsInput)
 	return pageOf(in.PageInput, all, a.viewSubscription, func(s subscriptions.Subscription) string { return s.ID.String() }), nil
 }
 
-func (a *api) patchSubscription(ctx context.Context, in *patchSubscriptionInput) (*subscriptionOutput, error) {
+func (a *api) patchSubscription(ctx context.Context, in *patchSubscriptionInput) (*resource[subscriptionView], error) {
 	ref, err := subscriptionRef(in.ID, in.IfMatch)
 	if err != nil {
 		return nil, err

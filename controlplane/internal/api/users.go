@@ -46,17 +46,11 @@ func orNull(s string) *string {
 	return &s
 }
 
-type userOutput struct {
-	ETag     string `header:"ETag"`
-	Location string `header:"Location"`
-	Body     UserView
-}
-
-func userAnswer(u users.User, err error) (*userOutput, error) {
+func userAnswer(u users.User, err error) (*resource[UserView], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &userOutput{ETag: etag(u.Version), Body: ViewUser(u)}, nil
+	return &resource[UserView]{ETag: etag(u.Version), Body: ViewUser(u)}, nil
 }
 
 type createUserInput struct {
@@ -103,20 +97,20 @@ type idInput struct {
 
 func (a *api) registerUsers() {
 	huma.Register(a.huma, creating(operation(http.MethodPost, "/api/v1/users", "Users", "create-user", "Create a user", access.UsersWrite)),
-		func(ctx context.Context, in *createUserInput) (*userOutput, error) {
+		func(ctx context.Context, in *createUserInput) (*made[UserView], error) {
 			b := in.Body
 			out, err := userAnswer(a.Services.Users.Create(ctx, caller(ctx), users.NewUser{
 				Kind: users.Kind(b.Kind), Name: b.Name, Username: b.Username, Email: b.Email, ExternalID: b.ExternalID,
 				Role: access.Role(b.Role), Metadata: b.Metadata, MaxKeys: b.MaxKeys,
 			}))
-			if err == nil {
-				out.Location = "/api/v1/users/" + out.Body.ID
+			if err != nil {
+				return nil, err
 			}
-			return out, err
+			return out.madeAt("/api/v1/users/" + out.Body.ID), nil
 		})
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users", "Users", "list-users", "List users", access.UsersRead), a.listUsers)
 	huma.Register(a.huma, operation(http.MethodGet, "/api/v1/users/{id}", "Users", "get-user", "Get a user", access.UsersRead),
-		func(ctx context.Context, in *idInput) (*userOutput, error) {
+		func(ctx context.Context, in *idInput) (*resource[UserView], error) {
 			user, err := pathID[id.UserKind](in.ID)
 			if err != nil {
 				return nil, err
@@ -146,7 +140,7 @@ func (a *api) listUsers(ctx context.Context, in *listUsersInput) (*listOutput[Us
 	return pageOf(in.PageInput, all, ViewUser, func(u users.User) string { return u.ID.String() }), nil
 }
 
-func (a *api) patchUser(ctx context.Context, in *patchUserInput) (*userOutput, error) {
+func (a *api) patchUser(ctx context.Context, in *patchUserInput) (*resource[UserView], error) {
 	user, err := pathID[id.UserKind](in.ID)
 	if err != nil {
 		return nil, err
