@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/kong/cases"
 	"github.com/latchkey/latchkey/kong/kongtest"
@@ -122,6 +123,34 @@ func TestControlPlaneComesLater(t *testing.T) {
 	})
 	if n := len(logged(k.Kong, "cannot be followed")); n != 1 {
 		t.Errorf("%d lines about one outage", n)
+	}
+}
+
+// The first requests of a gateway wait for its control plane's first word, as long
+// as for a look-up: nobody gets 503 for having come early.
+func TestFirstRequestWaitsForTheFeed(t *testing.T) {
+	t.Parallel()
+	c := cases.Serve(t)
+	req := kongtest.Request{Headers: h("X-API-Key", c.Issue(nil))}
+	release := c.Hold()
+	k := startWith(t, environment(c.URL()))
+	timer := time.AfterFunc(100*time.Millisecond, release)
+	defer timer.Stop()
+	if out := k.Ask(t, cases.Scoped(), req); !out.Allowed {
+		t.Errorf("%+v %s", out, out.Body)
+	}
+}
+
+func TestFeedThatNeverBegins(t *testing.T) {
+	t.Parallel()
+	c := cases.Serve(t)
+	req := kongtest.Request{Headers: h("X-API-Key", c.Issue(nil))}
+	c.Hold()
+	k := startWith(t, environment(c.URL()))
+	began := time.Now()
+	out := k.Ask(t, cases.Scoped(), req)
+	if took := time.Since(began); out.Status != http.StatusServiceUnavailable || took > 5*time.Second {
+		t.Errorf("after %v: %+v %s", took, out, out.Body)
 	}
 }
 

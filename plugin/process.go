@@ -59,7 +59,7 @@ func open() (*opened, error) {
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	gate := &access.Gate{Judge: e.Validator(), Prefixes: e.Prefixes, Trouble: why.line}
+	gate := &access.Gate{Judge: e.Validator(), Prefixes: e.Prefixes, Heard: e.Heard(), Trouble: why.line}
 	return &opened{config: c, edge: e, gate: gate, log: log}, nil
 }
 

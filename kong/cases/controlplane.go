@@ -27,6 +27,7 @@ type ControlPlane struct {
 	mu      sync.Mutex
 	records map[apikey.Fingerprint]apikey.Record
 	spoil   atomic.Pointer[http.HandlerFunc]
+	held    atomic.Pointer[chan struct{}]
 }
 
 // Serve starts a control plane that knows no keys. The test's end stops it.
@@ -98,6 +99,16 @@ func (c *ControlPlane) Spoil(answer http.HandlerFunc) {
 	c.spoil.Store(&answer)
 }
 
+// Hold lets no feed begin that is asked for from now on, until it is released.
+func (c *ControlPlane) Hold() (release func()) {
+	held := make(chan struct{})
+	c.held.Store(&held)
+	return func() {
+		c.held.Store(nil)
+		close(held)
+	}
+}
+
 func (c *ControlPlane) answerRecords(w http.ResponseWriter, r *http.Request) {
 	if spoil := c.spoil.Load(); spoil != nil {
 		(*spoil)(w, r)
@@ -126,6 +137,13 @@ func (c *ControlPlane) answerRecords(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *ControlPlane) answerChanges(w http.ResponseWriter, r *http.Request) {
+	if held := c.held.Load(); held != nil {
+		select {
+		case <-*held:
+		case <-r.Context().Done():
+			return
+		}
+	}
 	head := wire.Head{Number: 1, Epoch: "e", Prefixes: []string{"lk"}}
 	name := wire.EventReset
 	tick := time.NewTicker(250 * time.Millisecond)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/latchkey/latchkey/plugin/gateway"
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -25,6 +26,8 @@ type Gate struct {
 	// Prefixes returns the prefixes that the installation issues or has issued;
 	// none while they are not known.
 	Prefixes func() apikey.Prefixes
+	// Heard is closed when they are known. May be nil where they always are.
+	Heard <-chan struct{}
 	// Trouble returns a line for Kong's log where requests are not decided and
 	// an operator should know why; "" where there is nothing to say, or it was
 	// said a moment ago. May be nil.
@@ -32,10 +35,19 @@ type Gate struct {
 
 	mu   sync.Mutex
 	told map[string]bool // by plugin id: the log has its hint about scopes
+
+	waiting atomic.Int64 // requests that wait for Heard
 }
 
-// mostTold bounds told; later plugins give no hint.
-const mostTold = 10_000
+const (
+	// mostTold bounds told; later plugins give no hint.
+	mostTold = 10_000
+	// mostWaiting bounds waiting; later requests are Undecided at once.
+	mostWaiting = 1024
+	// patience is what a request that waited for Heard may wait in all: as long
+	// as one that waits for a look-up alone.
+	patience = 500 * time.Millisecond
+)
 
 // handler is one instance of the plugin: a policy, ready to be applied.
 type handler struct {
@@ -111,11 +123,8 @@ func (h *handler) access(ctx context.Context, p *gateway.Phase) bool {
 		return h.batches.send(p, setAnonymous, false) == nil
 	}
 	req := h.request
-	verdict, ok := h.shape(&c, &req)
-	if ok {
-		req.Client = &client{phase: p}
-		verdict = h.gate.Judge.Validate(ctx, &req)
-	}
+	req.Client = &client{phase: p}
+	verdict := h.judge(ctx, &c, &req)
 	if p.Err() != nil {
 		return false // what the judge asked of Kong was not answered
 	}
@@ -130,26 +139,45 @@ func (h *handler) access(ctx context.Context, p *gateway.Phase) bool {
 	return h.admit(p, &c, &verdict.Record)
 }
 
-// shape judges what can be judged without a look-up, and puts the fingerprint
-// into the request. ok is false where that was enough for a refusal. A key of
-// another kind is left to the judge, which finds that it does not exist here.
-func (h *handler) shape(c *credential, req *apikey.Request) (verdict apikey.Verdict, ok bool) {
+// judge decides about a credential. A key of another kind is left to the Judge,
+// which finds that it does not exist here.
+func (h *handler) judge(ctx context.Context, c *credential, req *apikey.Request) apikey.Verdict {
 	switch {
 	case c.many:
-		return apikey.Verdict{Code: apikey.AmbiguousCredential}, false
+		return apikey.Verdict{Code: apikey.AmbiguousCredential}
 	case c.text == "":
-		return apikey.Verdict{Code: apikey.MissingCredential}, false
+		return apikey.Verdict{Code: apikey.MissingCredential}
 	}
+	ctx, done := h.gate.await(ctx)
+	defer done()
 	prefixes := h.gate.Prefixes()
 	if len(prefixes) == 0 {
-		return apikey.Verdict{Code: apikey.Undecided}, false // before the control plane was heard
+		return apikey.Verdict{Code: apikey.Undecided}
 	}
 	token, ok := prefixes.Parse(c.text)
 	if !ok {
-		return apikey.Verdict{Code: apikey.Malformed}, false
+		return apikey.Verdict{Code: apikey.Malformed}
 	}
 	req.Fingerprint = token.Fingerprint
-	return apikey.Verdict{}, true
+	return h.gate.Judge.Validate(ctx, req)
+}
+
+// await waits until the control plane was heard of, where it never was: a gateway
+// that has just started is not one that is cut off. The context that it returns
+// ends when the request has waited long enough in all.
+func (g *Gate) await(ctx context.Context) (context.Context, context.CancelFunc) {
+	if len(g.Prefixes()) > 0 {
+		return ctx, func() {}
+	}
+	ctx, done := context.WithTimeout(ctx, patience)
+	defer g.waiting.Add(-1)
+	if g.waiting.Add(1) <= mostWaiting {
+		select {
+		case <-g.Heard:
+		case <-ctx.Done():
+		}
+	}
+	return ctx, done
 }
 
 // admit tells the upstream, and where asked for Kong's own plugins, who calls.

@@ -98,6 +98,10 @@ func (e *Edge) Prefixes() apikey.Prefixes {
 	return nil
 }
 
+// Heard is closed when the prefixes are known: by the first word of a control
+// plane, or by a snapshot.
+func (e *Edge) Heard() <-chan struct{} { return e.feed.heard }
+
 // Describe implements prometheus.Collector.
 func (e *Edge) Describe(ch chan<- *prometheus.Desc) {
 	e.validator.Describe(ch)

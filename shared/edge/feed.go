@@ -31,10 +31,11 @@ type feed struct {
 	counts   *counts
 	position atomic.Pointer[wire.Position]
 	prefixes atomic.Pointer[apikey.Prefixes]
+	heard    chan struct{} // closed with the first prefixes
 }
 
 func newFeed(c *client, v *validator.Validator, self wire.Gateway, n *counts) *feed {
-	f := &feed{client: c, tell: v, self: self, counts: n}
+	f := &feed{client: c, tell: v, self: self, counts: n, heard: make(chan struct{})}
 	f.position.Store(&wire.Position{})
 	return f
 }
@@ -206,7 +207,7 @@ func (f *feed) issued(prefixes []string) {
 			known = append(known, p)
 		}
 	}
-	if len(known) > 0 {
-		f.prefixes.Store(&known)
+	if len(known) > 0 && f.prefixes.Swap(&known) == nil {
+		close(f.heard)
 	}
 }
