@@ -17,7 +17,7 @@ import (
 // clock that is moved.)
 func TestFirstUseAsksForTheAddress(t *testing.T) {
 	t.Parallel()
-	const read, address, admit, refuse = "kong.request.get_header", "kong.client.get_forwarded_ip", "kong.service.request.set_headers", "kong.response.exit"
+	const read, address, admit, refuse = "kong.request.get_headers", "kong.client.get_forwarded_ip", "kong.service.request.set_headers", "kong.response.exit"
 	k, c := start(t)
 	admitting, refusing := k.Route(t, cases.Scoped()), k.Route(t, cases.Policy{"scopes": []string{"admin"}})
 	issue := func(id string, from ...netip.Prefix) string { // uses are told apart by the id

@@ -81,6 +81,20 @@ func (p *phase) respond(t table) (err error) {
 	return err
 }
 
+// setOnce is an error of the harness: which of two would win is up to the order of a
+// Lua table.
+func setOnce(set map[string][]string) error {
+	seen := map[string]bool{}
+	for name := range set {
+		name = strings.ToLower(name)
+		if seen[name] {
+			return raise("kongtest: the header %q is set twice", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
 // setAll is validate_headers and normalize_multi_header of
 // kong/pdk/private/checks.lua: "" becomes " ", an empty list clears, and
 // nothing is set when anything is wrong.
@@ -109,6 +123,9 @@ func setAll(h Headers, t table) (Headers, error) {
 			}
 		}
 		set[name] = values
+	}
+	if err := setOnce(set); err != nil {
+		return h, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		h = h.set(name, set[name])

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 
@@ -16,65 +17,30 @@ type credential struct {
 	many   bool   // there was more than one, or it cannot be told
 }
 
-// find looks for the credential. It reads the places in the policy's order and
-// stops at the first that has something; all of them where the policy is strict,
-// or would let a request pass for having none. An error means that a call into
-// Kong failed.
-func (h *handler) find(p *gateway.Phase) (credential, error) {
-	if h.policy.StrictCredentials {
-		return h.findAll(p)
-	}
-	c, err := h.findFirst(p)
-	if err == nil && c.text == "" && h.policy.Anonymous {
-		return h.findAll(p)
-	}
-	return c, err
-}
-
-func (h *handler) findFirst(p *gateway.Phase) (c credential, err error) {
-	for _, name := range h.policy.KeyNames {
-		if c.text, err = p.Header(name); err != nil || c.text != "" {
-			return c, err
-		}
-	}
-	if h.policy.KeyInBearer {
-		value, err := p.Header(authorization)
-		if c.text = bearerToken(value); err != nil || c.text != "" {
-			c.bearer = true
-			return c, err
-		}
-	}
-	if h.policy.KeyInQuery {
-		err = h.findInQuery(p, &c)
-		c.many = false // as with headers, the first counts
-	}
-	return c, err
-}
-
-// findAll reads every header in every form, and the query.
-func (h *handler) findAll(p *gateway.Phase) (c credential, err error) {
-	headers, err := p.Headers()
+// find reads the headers, and the query where the policy looks into it and has
+// something to find there still: everywhere where it is strict, and else where no
+// header has anything. An error means that a call into Kong failed.
+func (h *handler) find(p *gateway.Phase, s *sent) (c credential, err error) {
+	err = p.Headers(s.visit)
 	if errors.Is(err, gateway.ErrTooMany) {
 		return credential{many: true}, nil
 	}
 	if err != nil {
 		return c, err
 	}
-	for name, values := range headers {
-		name = dashed(name)
-		for _, v := range values {
-			switch {
-			case h.keyNames[name]:
-				c.add(v)
-			case h.policy.KeyInBearer && name == "authorization" && bearerToken(v) != "":
-				c.add(bearerToken(v))
-				c.bearer = true
-			}
+	strict := h.policy.StrictCredentials
+	if strict {
+		c = s.only()
+	} else {
+		c = s.first()
+	}
+	if h.policy.KeyInQuery && !c.many && (strict || c.text == "") {
+		err = h.findInQuery(p, &c)
+		if !strict {
+			c.many = false // as with headers, the first counts
 		}
 	}
-	if h.policy.KeyInQuery {
-		err = h.findInQuery(p, &c)
-	}
+	c.many = c.many || c.text == "" && s.hidden()
 	return c, err
 }
 
@@ -97,7 +63,7 @@ func (h *handler) findInQuery(p *gateway.Phase, c *credential) error {
 	var rest []string
 	for part := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(part, "=")
-		if !h.keyNames[dashed(unescape(name))] {
+		if h.meanings[dashed(unescape(name))].role != ofKey {
 			rest = append(rest, part)
 			continue
 		}
@@ -144,11 +110,11 @@ func unhex(c byte) byte {
 const authorization = "Authorization"
 
 // bearerToken returns the token of "Bearer <token>" (RFC 6750, section 2.1; the
-// scheme's case does not matter), "" for anything else.
-func bearerToken(value string) string {
+// scheme's case does not matter), nothing for anything else.
+func bearerToken(value []byte) []byte {
 	const scheme = "bearer "
-	if len(value) <= len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
-		return ""
+	if len(value) <= len(scheme) || !strings.EqualFold(string(value[:len(scheme)]), scheme) {
+		return nil
 	}
-	return strings.Trim(value[len(scheme):], " ")
+	return bytes.Trim(value[len(scheme):], " ")
 }

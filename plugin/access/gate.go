@@ -53,9 +53,8 @@ const (
 type handler struct {
 	gate     *Gate
 	policy   Policy
-	request  apikey.Request  // what the policy asks
-	keyNames map[string]bool // by their dashed form
-	batches  *batches
+	request  apikey.Request         // what the policy asks
+	meanings map[string]meaning     // of headers, by their dashed form
 	hint     atomic.Pointer[string] // for the log, at the next request
 }
 
@@ -66,10 +65,7 @@ func (g *Gate) Configure(config []byte) (func(context.Context, *gateway.Phase) b
 	if err != nil {
 		return nil, err
 	}
-	h := &handler{gate: g, policy: policy, keyNames: map[string]bool{}, batches: newBatches(&policy)}
-	for _, name := range policy.KeyNames {
-		h.keyNames[dashed(name)] = true
-	}
+	h := &handler{gate: g, policy: policy, meanings: meanings(&policy)}
 	env, _ := apikey.ParseEnvironment(policy.Environment) // "" is any
 	h.request = apikey.Request{Kind: apikey.KindAPI, Environment: env, Scopes: policy.Scopes, AnyScopes: policy.ScopesAny}
 	if len(policy.Scopes)+len(policy.ScopesAny) == 0 {
@@ -115,12 +111,13 @@ func (h *handler) access(ctx context.Context, p *gateway.Phase) bool {
 			_ = p.Log(gateway.Warn, *hint) // a failed call shows in the phase
 		}
 	}
-	c, err := h.find(p)
+	s := sent{h: h}
+	c, err := h.find(p, &s)
 	if err != nil {
 		return false
 	}
 	if c.text == "" && !c.many && h.policy.Anonymous {
-		return h.batches.send(p, setAnonymous, false) == nil
+		return s.tell(p, &anonymous, false) == nil
 	}
 	req := h.request
 	req.Client = &client{phase: p}
@@ -136,7 +133,7 @@ func (h *handler) access(ctx context.Context, p *gateway.Phase) bool {
 	if verdict.Code != apikey.Valid {
 		return h.refuse(p, &verdict, &req)
 	}
-	return h.admit(p, &c, &verdict.Record)
+	return h.admit(p, &c, &s, &verdict.Record)
 }
 
 // judge decides about a credential. A key of another kind is left to the Judge,
@@ -181,7 +178,7 @@ func (g *Gate) await(ctx context.Context) (context.Context, context.CancelFunc) 
 }
 
 // admit tells the upstream, and where asked for Kong's own plugins, who calls.
-func (h *handler) admit(p *gateway.Phase, c *credential, r *apikey.Record) bool {
+func (h *handler) admit(p *gateway.Phase, c *credential, s *sent, r *apikey.Record) bool {
 	if h.policy.Authenticate {
 		err := p.Authenticate(gateway.Caller{
 			ConsumerID: r.User.ID, Username: r.User.Name, CustomID: r.User.ExternalID, CredentialID: r.Key.ID,
@@ -193,8 +190,8 @@ func (h *handler) admit(p *gateway.Phase, c *credential, r *apikey.Record) bool 
 	if c.query && h.policy.HideCredentials && p.SetRawQuery(c.rest) != nil {
 		return false
 	}
-	set := func(headers []gateway.Header) { setIdentity(headers, r) }
-	return h.batches.send(p, set, c.bearer && h.policy.HideCredentials) == nil
+	who := identityOf(r)
+	return s.tell(p, &who, c.bearer && h.policy.HideCredentials) == nil
 }
 
 // client asks Kong about the client, once for each thing.

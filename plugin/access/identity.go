@@ -1,17 +1,16 @@
 package access
 
 import (
-	"slices"
 	"strings"
-	"sync"
 
-	"github.com/latchkey/latchkey/plugin/gateway"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
 // identity are the headers by which the upstream knows the caller. Those that
-// are not set for a request are cleared: the client may have sent them.
-var identity = [...]string{
+// are not set for a request are cleared where the client sent them, and so are
+// all their other forms: Kong sets and clears a header by its exact name, but
+// upstreams in the manner of CGI see one variable for all.
+var identity = [identities]string{
 	consumerID:           "X-Consumer-ID",
 	consumerUsername:     "X-Consumer-Username",
 	consumerCustomID:     "X-Consumer-Custom-ID",
@@ -22,7 +21,7 @@ var identity = [...]string{
 	anonymousConsumer:    "X-Anonymous-Consumer",
 }
 
-// The places of the identity headers in a batch.
+// The places of the identity headers.
 const (
 	consumerID = iota
 	consumerUsername
@@ -32,95 +31,24 @@ const (
 	consumerGroups
 	environment
 	anonymousConsumer
-	clears // from here on a batch only clears
+	identities // how many there are
 )
 
-// batches are the header lists of SetUpstream: first the identity headers, to be
-// filled in, then everything that is cleared, Authorization last. They are
-// reused, for every request needs one and little of it changes.
-type batches struct{ pool sync.Pool }
-
-func newBatches(p *Policy) *batches {
-	var batch []gateway.Header
-	for _, name := range identity {
-		batch = append(batch, gateway.Header{Name: name})
+// identityOf is who the caller is, by the places of the identity headers.
+func identityOf(r *apikey.Record) [identities]string {
+	return [identities]string{
+		consumerID:           r.User.ID,
+		consumerUsername:     r.User.Name,
+		consumerCustomID:     r.User.ExternalID,
+		credentialIdentifier: r.Key.ID,
+		authenticatedScope:   joined(r.Key.Scopes),
+		consumerGroups:       r.Subscription.Plan,
+		environment:          r.Key.Environment.String(),
 	}
-	for _, name := range identity {
-		for _, form := range forms(name)[1:] {
-			batch = append(batch, gateway.Header{Name: form})
-		}
-	}
-	if p.HideCredentials {
-		cleared := map[string]bool{}
-		for _, name := range p.KeyNames {
-			for _, form := range forms(name) {
-				if !cleared[strings.ToLower(form)] { // a name may stand in a batch once
-					cleared[strings.ToLower(form)] = true
-					batch = append(batch, gateway.Header{Name: form})
-				}
-			}
-		}
-	}
-	batch = append(batch, gateway.Header{Name: authorization})
-	b := &batches{}
-	b.pool.New = func() any {
-		own := slices.Clone(batch)
-		return &own
-	}
-	return b
 }
 
-// send fills a batch in and sends it.
-func (b *batches) send(p *gateway.Phase, fill func([]gateway.Header), hideAuthorization bool) error {
-	batch := b.pool.Get().(*[]gateway.Header)
-	headers := *batch
-	fill(headers)
-	if !hideAuthorization {
-		headers = headers[:len(headers)-1]
-	}
-	err := p.SetUpstream(headers)
-	for i := range clears { // a pool must not keep who was here
-		headers[i].Value = ""
-	}
-	b.pool.Put(batch)
-	return err
-}
-
-// forms returns every way to write a name with dashes or underscores, the given
-// one first. Kong looks headers up without telling them apart but clears them by
-// the exact name, and upstreams in the manner of CGI see one variable for all.
-func forms(name string) []string {
-	var at []int
-	for i := range len(name) {
-		if name[i] == '-' || name[i] == '_' {
-			at = append(at, i)
-		}
-	}
-	all := make([]string, 0, 1<<len(at))
-	for n := range 1 << len(at) {
-		form := []byte(name)
-		for bit, i := range at {
-			if n>>bit&1 == 1 {
-				form[i] ^= '-' ^ '_'
-			}
-		}
-		all = append(all, string(form))
-	}
-	return all
-}
-
-// setIdentity writes who the caller is; what is empty is cleared.
-func setIdentity(h []gateway.Header, r *apikey.Record) {
-	h[consumerID].Value = r.User.ID
-	h[consumerUsername].Value = r.User.Name
-	h[consumerCustomID].Value = r.User.ExternalID
-	h[credentialIdentifier].Value = r.Key.ID
-	h[authenticatedScope].Value = joined(r.Key.Scopes)
-	h[consumerGroups].Value = r.Subscription.Plan
-	h[environment].Value = r.Key.Environment.String()
-}
-
-func setAnonymous(h []gateway.Header) { h[anonymousConsumer].Value = "true" }
+// anonymous is who nobody is.
+var anonymous = [identities]string{anonymousConsumer: "true"}
 
 // joined puts spaces between the elements, as OAuth writes scopes (RFC 6749,
 // section 3.3).

@@ -8,8 +8,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrTooMany says that a request has more headers than Kong hands out (1,000),
-// so that what was read may lack the one that matters.
+// ErrTooMany says that a request has as many headers as Kong hands out (1,000) or
+// more, Host and Connection among them, so that what was read may lack the one
+// that matters.
 var ErrTooMany = errors.New("more headers than Kong hands out")
 
 // mostValues is Kong's own upper bound. Its default, 100, would let a client
@@ -48,10 +49,28 @@ func (p *Phase) Header(name string) (string, error) {
 	return p.str("kong.request.get_header", name)
 }
 
-// Headers are all request headers by lower-case name as sent: x_api_key and
-// x-api-key are two entries.
-func (p *Phase) Headers() (map[string][]string, error) {
-	return p.values("kong.request.get_headers")
+// Headers tells visit of every request header, by its lower-case name as sent:
+// x_api_key and x-api-key are two. Names come in no order; one that was sent
+// several times is told once for each value, one after the other, in the order
+// that they have in the request. The bytes are good during the visit only.
+// ErrTooMany is an answer and no fault: the caller may refuse, and must not
+// believe what was visited.
+func (p *Phase) Headers(visit func(name, value []byte)) error {
+	at := p.begin("kong.request.get_headers")
+	p.conn.out = protowire.AppendTag(p.conn.out, wrapped, protowire.VarintType)
+	p.conn.out = protowire.AppendVarint(p.conn.out, mostValues)
+	b, err := p.ask(at)
+	if err != nil {
+		return err
+	}
+	total, err := eachValue(b, visit)
+	switch {
+	case err != nil:
+		return p.fail(err, true)
+	case total >= mostValues:
+		return ErrTooMany
+	}
+	return nil
 }
 
 // RawQuery is the query as it goes to the upstream, without "?" and decoding.
@@ -183,25 +202,6 @@ func (p *Phase) str(method, arg string) (string, error) {
 		return "", p.fail(err, true)
 	}
 	return s, nil
-}
-
-// values makes a call that answers a Struct of strings.
-func (p *Phase) values(method string) (map[string][]string, error) {
-	at := p.begin(method)
-	p.conn.out = protowire.AppendTag(p.conn.out, wrapped, protowire.VarintType)
-	p.conn.out = protowire.AppendVarint(p.conn.out, mostValues)
-	b, err := p.ask(at)
-	if err != nil {
-		return nil, err
-	}
-	m, total, err := decodeValues(b)
-	switch {
-	case err != nil:
-		return nil, p.fail(err, true)
-	case total >= mostValues:
-		return nil, ErrTooMany // an answer, not a fault: the caller may refuse and go on
-	}
-	return m, nil
 }
 
 // headers makes a call whose argument is a Struct of header lists.

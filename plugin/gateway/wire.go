@@ -121,49 +121,70 @@ func decodeString(b []byte) (s string, err error) {
 	return s, err
 }
 
-// decodeValues reads a Struct of strings and lists of them.
-func decodeValues(b []byte) (out map[string][]string, total int, err error) {
-	out = make(map[string][]string)
+// eachValue visits what is in a Struct of strings and lists of them, and counts
+// it. What has no value counts too: Kong may leave an empty string out.
+func eachValue(b []byte, visit func(name, value []byte)) (total int, err error) {
 	err = eachField(b, func(num protowire.Number, entry []byte, _ uint64) error {
 		if num != structFields {
 			return nil
 		}
-		var name string
-		var values []string
-		err := eachField(entry, func(num protowire.Number, data []byte, _ uint64) (err error) {
+		var name, value []byte
+		err := eachField(entry, func(num protowire.Number, data []byte, _ uint64) error {
 			switch num {
 			case entryKey:
-				name = string(data)
+				name = data
 			case entryValue:
-				values, err = appendValue(values, data, true)
+				value = data
 			}
-			return err
+			return nil
 		})
-		out[name] = append(out[name], values...)
-		total += len(values)
+		if err != nil {
+			return err
+		}
+		n, err := eachItem(value, func(item []byte) { visit(name, item) })
+		total += n
 		return err
 	})
-	return out, total, err
+	return total, err
 }
 
-// appendValue adds what a Value holds; a list may not hold another one.
-func appendValue(values []string, b []byte, lists bool) ([]string, error) {
-	err := eachField(b, func(num protowire.Number, data []byte, _ uint64) error {
+// eachItem visits the string that a Value holds, or those of its list, which may
+// not hold another one.
+func eachItem(b []byte, visit func(item []byte)) (n int, err error) {
+	one, list, err := splitValue(b)
+	if list == nil || err != nil {
+		visit(one)
+		return 1, err
+	}
+	err = eachField(list, func(num protowire.Number, data []byte, _ uint64) error {
+		if num != listValues {
+			return nil
+		}
+		item, nested, err := splitValue(data)
+		if nested != nil {
+			return errMalformed
+		}
+		n++
+		visit(item)
+		return err
+	})
+	if n == 0 {
+		visit(nil)
+		n++
+	}
+	return n, err
+}
+
+// splitValue returns a Value's string, nil where it has none, or its list.
+func splitValue(b []byte) (one, list []byte, err error) {
+	err = eachField(b, func(num protowire.Number, data []byte, _ uint64) error {
 		switch num {
 		case valueString:
-			values = append(values, string(data))
+			one = data
 		case valueList:
-			if !lists {
-				return errMalformed
-			}
-			return eachField(data, func(num protowire.Number, item []byte, _ uint64) (err error) {
-				if num == listValues {
-					values, err = appendValue(values, item, false)
-				}
-				return err
-			})
+			list = data
 		}
 		return nil
 	})
-	return values, err
+	return one, list, err
 }

@@ -1,6 +1,6 @@
-// Command baseline makes the calls that latchkey-auth makes for a key in the
-// usual place, with the same arguments, and decides nothing: what is left is the
-// price of being in Kong's way at all.
+// Command baseline makes the calls that latchkey-auth makes for a key in a
+// header, with the same arguments, and decides nothing: what is left is the price
+// of being in Kong's way at all.
 package main
 
 import (
@@ -39,7 +39,7 @@ func configure(b []byte) (server.Handler, error) {
 	}
 	reply := gateway.Reply{Status: 401, Body: []byte(strings.TrimSpace(c.Refuse)), Headers: headers}
 	return func(_ context.Context, p *gateway.Phase) bool {
-		if _, err := p.Header("X-API-Key"); err != nil {
+		if err := p.Headers(func(_, _ []byte) {}); err != nil {
 			return false
 		}
 		if c.Refuse == "" {

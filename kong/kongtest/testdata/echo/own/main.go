@@ -49,7 +49,8 @@ func access(ctx context.Context, c *echo.Config, p *gateway.Phase) bool {
 		}
 		return p.SetUpstream(headers) == nil
 	case "headers":
-		m, err := p.Headers()
+		m := map[string][]string{}
+		err := p.Headers(func(name, value []byte) { m[string(name)] = append(m[string(name)], string(value)) })
 		return err == nil && set(flat(m))
 	case "query":
 		query, err := p.RawQuery()
