@@ -37,9 +37,11 @@ type Key struct {
 // Want is the outcome. A request that is let through reaches the upstream with
 // the identity headers of Caller, the headers Left, and no other.
 type Want struct {
-	// Codes are the verdicts of which one is right; none: the fault that a wrong
-	// configuration is.
-	Codes        []apikey.Code
+	// Codes are the verdicts of which one is right; none: Problem is what it gets.
+	Codes []apikey.Code
+	// Problem is the code of an answer that is no verdict; "" is the fault that a
+	// wrong configuration is.
+	Problem      string
 	MissingScope string
 	// Caller is the record behind the identity headers and a refusal's
 	// subscription; nil: nobody's.
@@ -69,6 +71,10 @@ func refusedTo(k Key, code apikey.Code) Want {
 
 // fault is what becomes of every request under a wrong configuration.
 func fault() Want { return Want{} }
+
+// stripping is what becomes of a request that would have Kong take away what the
+// plugin sets, whoever sends it.
+func stripping() Want { return Want{Problem: "BAD_CONNECTION_HEADER"} }
 
 // Record returns the record of a key that passes.
 func Record() apikey.Record {
@@ -124,7 +130,7 @@ func All() ([]Case, error) {
 		return nil, fmt.Errorf("the shared vectors: %w", err)
 	}
 	all := places()
-	for _, more := range [][]Case{strictness(), policies(), upstream(), credentials(), hostile(), queries(), decisions} {
+	for _, more := range [][]Case{strictness(), policies(), upstream(), connections(), credentials(), hostile(), queries(), decisions} {
 		all = append(all, more...)
 	}
 	return all, nil

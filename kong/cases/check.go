@@ -33,7 +33,7 @@ func (c *Case) Check(t testing.TB, out *kongtest.Outcome) {
 	case out.Allowed:
 		t.Errorf("let through, want %v", c.Want.Codes)
 	case c.Want.Codes == nil:
-		checkFault(t, out)
+		c.checkProblem(t, out)
 	default:
 		c.checkRefusal(t, out)
 	}
@@ -131,16 +131,20 @@ func problemOf(t testing.TB, v *apikey.Verdict, caller *apikey.Record) (body map
 	return body
 }
 
-// checkFault wants what a client sees of every fault of ours.
-func checkFault(t testing.TB, out *kongtest.Outcome) {
+// checkProblem wants an answer that is no verdict.
+func (c *Case) checkProblem(t testing.TB, out *kongtest.Outcome) {
 	t.Helper()
-	var body struct {
-		Status int
-		Code   string
+	code, status := c.Want.Problem, http.StatusBadRequest
+	if code == "" {
+		code, status = "INTERNAL", http.StatusInternalServerError
 	}
-	if err := json.Unmarshal(out.Body, &body); err != nil || out.Status != http.StatusInternalServerError ||
-		body.Status != out.Status || body.Code != "INTERNAL" {
-		t.Errorf("%v, status %d: %s; want the fault of a wrong configuration", err, out.Status, out.Body)
+	var body struct {
+		Type, Title, Detail, Code, Fix string
+		Status                         int
+	}
+	if err := json.Unmarshal(out.Body, &body); err != nil || out.Status != status || body.Status != status || body.Code != code ||
+		body.Type != problem.Type(code) || body.Title == "" || body.Detail == "" || body.Fix == "" {
+		t.Errorf("%v, status %d: %s; want %d, %s", err, out.Status, out.Body, status, code)
 	}
 	if diff := cmp.Diff(Normal(refusalHeaders(out)), Normal(out.Headers)); diff != "" {
 		t.Errorf("the headers: %s", diff)

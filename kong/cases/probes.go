@@ -60,6 +60,7 @@ func Probes() []Probe {
 		{Name: "two underscore forms are none", Request: sent("X_API_Key", "a", "X_API_Key", "b"), Want: noKey()},
 		{Name: "a comma and a hundred headers hide it", Request: padded, Want: noKey()},
 		{Name: "a comma in a value", Request: sent("X-API-Key", "a, b"), Want: seen("a, b")},
+		stripped(),
 		{Name: "8 KiB", Request: sent("X-API-Key", strings.Repeat("k", 8<<10)), Want: seen(strings.Repeat("k", 8<<10))},
 		{
 			Name: "all headers", Config: Policy{"mode": "headers"}, Request: sent("X-A", "1", "x_a", "2", "X-A", "3", "B", ""),

@@ -25,6 +25,8 @@
 //     design: its coroutine never runs again.
 //   - Process death is noticed by connections only. Until the respawn, at most
 //     once a second, every event that must dial is a 500.
+//   - After the access phase Kong takes away every header that the client named in
+//     Connection, those included that a plugin has set (runloop/handler.lua).
 //
 // Not modelled: other phases, other plugins on the route, and the headers that
 // Kong's proxy adds after the access phase. What nginx refuses before any plugin

@@ -105,7 +105,7 @@ func (r *Route) Access(ctx context.Context, req Request) (Outcome, error) {
 		}
 		switch {
 		case err == nil:
-			p.out.Allowed, p.out.Upstream, p.out.Query = true, p.req.Headers, p.req.Query
+			p.out.Allowed, p.out.Upstream, p.out.Query = true, p.req.Headers.hopByHop(req.connectionNames()), p.req.Query
 		case errors.Is(err, errExit):
 		case errors.Is(err, errClosed) && !errors.Is(err, errStarting):
 			w.drop()

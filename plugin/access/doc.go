@@ -17,6 +17,7 @@
 //
 // Invariants: a request goes on only after a Valid verdict, or without any
 // credential where the policy says so; no header by which the upstream knows the
-// caller is ever the client's; the credential does not reach the upstream unless
+// caller is ever the client's, nor taken away by what the client says of its
+// connection; the credential does not reach the upstream unless
 // the policy says so, nor any log.
 package access

@@ -116,6 +116,10 @@ func (h *handler) access(ctx context.Context, p *gateway.Phase) bool {
 	if err != nil {
 		return false
 	}
+	if s.strips {
+		_ = p.Exit(stripping) // a failed exit is seen by the server, as in refuse
+		return false
+	}
 	if c.text == "" && !c.many && h.policy.Anonymous {
 		return s.tell(p, &anonymous, false) == nil
 	}

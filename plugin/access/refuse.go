@@ -70,6 +70,18 @@ var problemHeaders = []gateway.Header{
 	{Name: "Cache-Control", Value: "no-store"},
 }
 
+// stripping answers a request that would have Kong take identity headers away. It
+// says nothing of a key, for none was judged. The texts are the catalogue's.
+var stripping = gateway.Reply{
+	Status: http.StatusBadRequest,
+	Body: encode(body{
+		Type: problem.Type("BAD_CONNECTION_HEADER"), Title: "Connection header not acceptable", Status: http.StatusBadRequest,
+		Detail: "The request's Connection header names a header by which the gateway tells the service who calls; it would not have arrived.", Code: "BAD_CONNECTION_HEADER",
+		Fix: "Name in Connection only what is about the connection, or send none.",
+	}),
+	Headers: problemHeaders,
+}
+
 // Fault answers where this gateway has a fault of its own: a panic, or a
 // configuration that cannot be used.
 var Fault = gateway.Reply{

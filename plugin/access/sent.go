@@ -2,6 +2,7 @@ package access
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/latchkey/latchkey/plugin/gateway"
 )
@@ -16,6 +17,9 @@ type sent struct {
 	// forms are the names that the upstream may not see, as they were sent:
 	// other forms of identity headers, and with hide_credentials the keys'.
 	forms []string
+	// strips is a Connection header by which Kong would take an identity header
+	// away after it was set.
+	strips bool
 }
 
 // place is one header in which a key may stand.
@@ -33,6 +37,7 @@ const (
 	ofKey role = iota + 1
 	ofBearer
 	ofIdentity
+	ofConnection
 )
 
 // meaning is a role, by the header's dashed form.
@@ -44,7 +49,7 @@ type meaning struct {
 
 // meanings are those of all headers that matter to a policy.
 func meanings(p *Policy) map[string]meaning {
-	all := map[string]meaning{}
+	all := map[string]meaning{"connection": {role: ofConnection}}
 	for i, name := range identity {
 		all[dashed(name)] = meaning{ofIdentity, i, dashed(name)}
 	}
@@ -76,6 +81,8 @@ func (s *sent) visit(name, value []byte) {
 		} else {
 			s.hide(name, m.name)
 		}
+	case ofConnection:
+		s.strips = s.strips || s.h.namesIdentity(value)
 	}
 }
 
@@ -160,6 +167,19 @@ func (h *handler) meaning(name []byte) (m meaning, exact bool) {
 		}
 	}
 	return h.meanings[string(form)], false
+}
+
+// namesIdentity reports whether a Connection header (RFC 9110, section 7.6.1)
+// names an identity header in any form. After the access phase Kong removes what
+// is named there, those included that a plugin has set. It reads the first such
+// header only and knows no underscores; nobody has a use for the others.
+func (h *handler) namesIdentity(value []byte) bool {
+	for name := range strings.SplitSeq(string(value), ",") {
+		if h.meanings[dashed(strings.TrimSpace(name))].role == ofIdentity {
+			return true
+		}
+	}
+	return false
 }
 
 // tell makes one batch of what the upstream is to be told, by the places of the

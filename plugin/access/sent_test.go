@@ -67,3 +67,15 @@ func TestWhatTheUpstreamMayNotSee(t *testing.T) {
 		t.Errorf("shown credentials: %q", s.forms)
 	}
 }
+
+func TestConnectionThatStripsAnIdentity(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{
+		"": false, ",": false, "close": false, "keep-alive, upgrade": false, "X-Consumer": false, "X-Consumer-ID2": false, "x-api-key": false,
+		"X-Consumer-ID": true, "close,x_consumer_id": true, "a,\t X-ANONYMOUS-Consumer \t,b": true, ",,Latchkey_Environment": true,
+	} {
+		if s := taken(defaults(), "connection", value, "connection", "close"); s.strips != want {
+			t.Errorf("%q: %v", value, s.strips)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey/latchkey/controlplane/internal/web"
 	"github.com/latchkey/latchkey/kong/kongtest"
 )
 
@@ -70,6 +71,23 @@ func TestHostileRequestsAtBothDoors(t *testing.T) {
 		t.Errorf("%d requests passed: the test proves nothing", passed)
 	}
 	t.Logf("%d of %d requests passed", passed, len(requests))
+}
+
+// What only a gateway answers is in the control plane's catalogue too, in the same
+// words, so that the page that the answer names is there.
+func TestTheGatewaysOwnRefusalHasItsPage(t *testing.T) {
+	t.Parallel()
+	f := newFront(t)
+	g := gatewayOf(t, "gateway", f.token, []string{f.url})
+	out := g.send(g.open, kongtest.Request{Headers: shows("Connection", "X-Consumer-ID")})
+	var got struct{ Code, Title, Detail, Fix string }
+	if err := json.Unmarshal(out.Body, &got); err != nil || out.Status != http.StatusBadRequest {
+		t.Fatalf("%v, %d %s", err, out.Status, out.Body)
+	}
+	entry, found := web.Lookup(web.Code(got.Code))
+	if !found || entry.Status != out.Status || entry.Title != got.Title || entry.Detail != got.Detail || entry.Fix != got.Fix {
+		t.Errorf("the gateway says %+v, the catalogue %+v", got, entry)
+	}
 }
 
 func encoded(t testing.TB, v any) string {

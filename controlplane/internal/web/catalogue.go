@@ -19,7 +19,8 @@ const (
 	CodeTimeout            Code = "REQUEST_TIMEOUT"
 	CodeTooLarge           Code = "TOO_LARGE"
 	CodeMediaType          Code = "UNSUPPORTED_MEDIA_TYPE"
-	CodeMethodNotSupported Code = "METHOD_NOT_SUPPORTED" // not the verdict METHOD_NOT_ALLOWED
+	CodeMethodNotSupported Code = "METHOD_NOT_SUPPORTED"  // not the verdict METHOD_NOT_ALLOWED
+	CodeConnection         Code = "BAD_CONNECTION_HEADER" // a gateway's alone
 	CodeOverloaded         Code = "OVERLOADED"
 	CodeCrossOrigin        Code = "CROSS_ORIGIN"
 )
@@ -129,6 +130,8 @@ var catalogue = append(verdicts(), []Entry{
 		"Send Content-Type: application/json."},
 	{CodeMethodNotSupported, http.StatusMethodNotAllowed, "Method not supported", "This address does not take this HTTP method.",
 		"Use one of the methods in the Allow header."},
+	{CodeConnection, http.StatusBadRequest, "Connection header not acceptable", "The request's Connection header names a header by which the gateway tells the service who calls; it would not have arrived.",
+		"Name in Connection only what is about the connection, or send none."},
 	{CodeOverloaded, http.StatusServiceUnavailable, "Overloaded", "Too many requests are in work; this one was not begun.",
 		"Try again after the time in Retry-After."},
 }...)
