@@ -40,7 +40,8 @@ func (c *Case) Check(t testing.TB, out *kongtest.Outcome) {
 }
 
 // checkUpstream wants the caller's identity, what is left of the client's own
-// headers, and nothing else.
+// headers, and nothing else; and of the answer that it tells the client when to
+// rotate its key, where that is due some day.
 func (c *Case) checkUpstream(t testing.TB, out *kongtest.Outcome) {
 	t.Helper()
 	want := append(identity(c.Want.Caller), c.Want.Left...)
@@ -49,6 +50,13 @@ func (c *Case) checkUpstream(t testing.TB, out *kongtest.Outcome) {
 	}
 	if out.Query != c.Want.Query {
 		t.Errorf("the upstream's query: %q, want %q", out.Query, c.Want.Query)
+	}
+	told := kongtest.Headers{}
+	if r := c.Want.Caller; r != nil && r.Key.RotateBy != 0 {
+		told = headers(apikey.RotateByHeader, r.Key.RotateBy.Time().Format(time.RFC3339))
+	}
+	if diff := cmp.Diff(Normal(told), Normal(out.Headers)); diff != "" {
+		t.Errorf("the answer's headers: %s", diff)
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	getMethod    = "kong.request.get_method"
 	getPath      = "kong.request.get_path_with_query"
 	setUpstream  = "kong.service.request.set_headers"
+	setResponse  = "kong.response.set_headers"
 	setQuery     = "kong.service.request.set_raw_query"
 	authenticate = "kong.client.authenticate"
 	exit         = "kong.response.exit"

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"strings"
+	"time"
 
 	"github.com/latchkey/latchkey/kong/kongtest"
 	"github.com/latchkey/latchkey/shared/apikey"
@@ -77,7 +78,11 @@ func upstream() []Case {
 		r.User.Name, r.User.ExternalID, r.Subscription = "Zoë\r\nX-Consumer-ID: root", "", apikey.Subscription{}
 		r.Key.Environment, r.Key.Scopes = apikey.Test, apikey.Strings{}
 	})
+	rotating := Issue(func(r *apikey.Record) {
+		r.Key.RotateBy = apikey.InstantOf(time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC))
+	})
 	return []Case{
+		{Name: "a key that is to be rotated", Policy: with(), Request: sent("X-API-Key", rotating.Text), Keys: []Key{rotating}, Want: allowed(rotating), Calls: calls(getHeaders, setUpstream, setResponse)},
 		{Name: "forged, everything known", Policy: with(), Request: forged("X-API-Key", full.Text), Keys: []Key{full}, Want: allowed(full, "Accept", "*/*")},
 		{Name: "forged, little known", Policy: Policy{}, Request: forged("X-API-Key", least.Text), Keys: []Key{least}, Want: allowed(least, "Accept", "*/*")},
 		{Name: "forged, nobody", Policy: with("anonymous", true), Request: forged(), Want: anonymous("Accept", "*/*")},

@@ -195,7 +195,13 @@ func (h *handler) admit(p *gateway.Phase, c *credential, s *sent, r *apikey.Reco
 		return false
 	}
 	who := identityOf(r)
-	return s.tell(p, &who, c.bearer && h.policy.HideCredentials) == nil
+	if s.tell(p, &who, c.bearer && h.policy.HideCredentials) != nil {
+		return false
+	}
+	if by := r.Key.RotateBy; by != 0 {
+		return p.SetResponse([]gateway.Header{{Name: apikey.RotateByHeader, Value: by.Time().Format(time.RFC3339)}}) == nil
+	}
+	return true
 }
 
 // client asks Kong about the client, once for each thing.

@@ -113,6 +113,10 @@ type User struct {
 	Disabled   bool   `json:"disabled"`
 }
 
+// RotateByHeader is the response header that tells the holder of a key that is to
+// be rotated regularly by when, in RFC 3339. Answers to other keys lack it.
+const RotateByHeader = "Latchkey-Rotate-By"
+
 // Subscription is what a record tells of the plan that a key is under. Its
 // zero value means that the key is judged without a plan.
 type Subscription struct {

@@ -15,10 +15,6 @@ var (
 	noStore  = []string{"no-store"}
 )
 
-// RotateByHeader tells the holder of a key that is to be rotated regularly by
-// when, in RFC 3339. Other keys' answers do not have it.
-const RotateByHeader = "Latchkey-Rotate-By"
-
 // buffers are reused: an answer is some 500 bytes, and there are many.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
@@ -28,7 +24,7 @@ func writeValid(w http.ResponseWriter, requestID string, record *apikey.Record) 
 	h := w.Header()
 	h["Content-Type"], h["Cache-Control"] = jsonType, noStore
 	if by := record.Key.RotateBy; by != 0 {
-		h[RotateByHeader] = []string{by.Time().Format(time.RFC3339)}
+		h[apikey.RotateByHeader] = []string{by.Time().Format(time.RFC3339)}
 	}
 	buffer := buffers.Get().(*[]byte)
 	body := appendValid((*buffer)[:0], requestID, record)

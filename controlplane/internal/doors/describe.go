@@ -33,7 +33,7 @@ func Describe(api huma.API, security Security) {
 func describeAuth(document *huma.OpenAPI, schema func(reflect.Type) *huma.Schema, security Security) {
 	responses := map[string]*huma.Response{"200": {
 		Description: "The key is good.",
-		Headers: map[string]*huma.Param{RotateByHeader: {
+		Headers: map[string]*huma.Param{apikey.RotateByHeader: {
 			Description: "By when the holder must rotate the key; only for keys that are to be rotated regularly.",
 			Schema:      &huma.Schema{Type: huma.TypeString, Format: "date-time"}, Example: "2027-01-01T00:00:00Z",
 		}},
