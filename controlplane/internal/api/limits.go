@@ -10,7 +10,6 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
-	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/limits"
 )
@@ -68,9 +67,9 @@ type patchLimitInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Amount        *int64                    `json:"amount,omitempty" minimum:"1" maximum:"1000000000000" example:"200"`
-		WindowSeconds *int                      `json:"window_seconds,omitempty" minimum:"1" maximum:"3600" doc:"Of a rate."`
-		Period        string                    `json:"period,omitempty" enum:"day,month,subscription" doc:"Of a quota."`
+		Amount        nullable[int64]           `json:"amount,omitempty" example:"200"`
+		WindowSeconds nullable[*int]            `json:"window_seconds,omitempty" doc:"Of a rate, which needs it."`
+		Period        nullable[limits.Period]   `json:"period,omitempty" doc:"Of a quota, which needs it: day, month or subscription."`
 		TimeZone      nullable[string]          `json:"time_zone,omitempty"`
 		Subject       nullable[limits.Subject]  `json:"subject,omitempty"`
 		Mode          nullable[limits.Mode]     `json:"mode,omitempty"`
@@ -136,18 +135,12 @@ func (a *api) patchLimit(ctx context.Context, in *patchLimitInput) (*resource[li
 		return nil, err
 	}
 	b := &in.Body
-	p := limits.Patch{TimeZone: b.TimeZone.Change, Subject: b.Subject.Change, Mode: b.Mode.Change, OnUnavailable: b.OnUnavailable.Change, Archived: b.Archived.Change}
+	p := limits.Patch{
+		Amount: b.Amount.Change, WindowSeconds: b.WindowSeconds.Change, Period: b.Period.Change, TimeZone: b.TimeZone.Change,
+		Subject: b.Subject.Change, Mode: b.Mode.Change, OnUnavailable: b.OnUnavailable.Change, Archived: b.Archived.Change,
+	}
 	if p.Version, err = ifMatch(in.IfMatch); err != nil {
 		return nil, err
-	}
-	if b.Amount != nil {
-		p.Amount = field.To(*b.Amount)
-	}
-	if b.WindowSeconds != nil {
-		p.WindowSeconds = field.To(b.WindowSeconds)
-	}
-	if b.Period != "" {
-		p.Period = field.To(limits.Period(b.Period))
 	}
 	return limitAnswer(a.Services.Limits.Update(ctx, caller(ctx), limit, p))
 }

@@ -115,6 +115,13 @@ func TestLimitsOfPlansAndKeys(t *testing.T) {
 		t.Errorf("on an older version: %d %s", a.status, a.raw)
 	}
 	r.call(admin, "PATCH", "/api/v1/limits/"+other, m{"period": "day"}, 422)
+	// null clears: what a rate has not got, but not what it needs.
+	r.call(admin, "PATCH", "/api/v1/limits/"+other, m{"period": nil, "time_zone": nil}, 200)
+	for _, needed := range []string{"amount", "window_seconds"} {
+		if a := r.call(admin, "PATCH", "/api/v1/limits/"+other, m{needed: nil}, 422); !strings.Contains(a.raw, "body."+needed) {
+			t.Error(a.raw)
+		}
+	}
 
 	k := r.call(admin, "POST", "/api/v1/keys", m{"name": "k", "plan": "pro", "limit_overrides": m{"burst": 500}}, 201)
 	if k.get("key", "limit_overrides", "burst") != 500.0 {
