@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/gateways"
@@ -155,7 +156,7 @@ func (s *Service) counts(ctx context.Context) (Counts, error) {
 	}
 	counting, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	c, err := s.Store.Counts(counting, s.Now().UTC(), Soon)
+	c, err := s.Store.Counts(counting, clock.Stored(s.Now()), Soon)
 	if err != nil {
 		return Counts{}, err
 	}
