@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
@@ -46,7 +47,7 @@ func (s *Service) End(ctx context.Context, caller access.Caller, session id.Sess
 		return err
 	}
 	return s.Sessions.End(ctx, Which{One: session}, &journal.Entry{
-		Caller: caller, At: s.Now().UTC(), Action: "user.end_session",
+		Caller: caller, At: clock.Stored(s.Now()), Action: "user.end_session",
 		Target: journal.Target{Kind: "user", ID: c.User.ID.String(), Name: c.User.Name},
 		Before: struct {
 			Session id.Session `json:"session"`

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/users"
@@ -132,7 +133,7 @@ func (s *Service) begin(ctx context.Context, u users.User, from Origin) (Token, 
 	if err != nil {
 		return Token{}, Current{}, err
 	}
-	now, token := s.Now().UTC(), newToken()
+	now, token := clock.Stored(s.Now()), newToken()
 	session := Session{
 		ID: id.New[id.SessionKind](), UserID: u.ID, Stamp: u.SessionStamp,
 		CreatedAt: now, RefreshedAt: now, ExpiresAt: now.Add(ends.Idle), EndsAt: now.Add(ends.Whole),
@@ -184,7 +185,7 @@ func (s *Service) Refresh(ctx context.Context, t Token, from Origin) (renewed To
 		return Token{}, c, false, err
 	}
 	renewed = newToken()
-	c.Session.RefreshedAt = s.Now().UTC()
+	c.Session.RefreshedAt = clock.Stored(s.Now())
 	c.Session.ExpiresAt = earlier(c.Session.RefreshedAt.Add(ends.Idle), c.Session.EndsAt)
 	c.Session.seen(from)
 	ok, err = s.Sessions.Renew(ctx, t.digest(), renewed.digest(), c.Session)
