@@ -65,8 +65,7 @@ func through(t *testing.T, open func(*testing.T, setting) string) {
 			want := model.access(t, plugin, tc.Policy, tc.Request)
 			for range 2 { // a key that is not cached, and one that is
 				out := g.ask(t, plugin, tc.Policy, tc.Request)
-				if status := tc.Request.Nginx(); status != 0 {
-					wantNginx(t, &out, status)
+				if status := tc.Request.Nginx(); status != 0 && byNginx(&out, status) {
 					continue
 				}
 				tc.Check(t, &out)
@@ -93,12 +92,11 @@ func through(t *testing.T, open func(*testing.T, setting) string) {
 	t.Run("a control plane that is away", func(t *testing.T) { cases.Away(t, g, c) })
 }
 
-// wantNginx wants an answer of nginx itself, and that nothing went further.
-func wantNginx(t *testing.T, out *kongtest.Outcome, status int) {
-	t.Helper()
-	if out.Allowed || out.Status != status || bytes.Contains(out.Body, []byte("problem")) {
-		t.Errorf("let through: %v, status %d, want nginx's own %d: %s", out.Allowed, out.Status, status, out.Body)
-	}
+// byNginx reports whether it is nginx itself that answered, and nothing went
+// further. A Kong before 3.9.3 hands some of what nginx refuses now to the plugin,
+// whose answer is then held to the case.
+func byNginx(out *kongtest.Outcome, status int) bool {
+	return !out.Allowed && out.Status == status && !bytes.Contains(out.Body, []byte("/docs/errors/"))
 }
 
 // same wants the outcome to be the model's. Of Kong's own 500 it compares the
