@@ -61,7 +61,7 @@ type patchSubscriptionInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Status      string               `json:"status,omitempty" example:"paused" enum:"active,trialing,paused,canceled,ended" doc:"The state itself, for systems that keep subscriptions elsewhere. The actions know what leads to what."`
+		Status      nullable[string]     `json:"status,omitempty" example:"paused" enum:"active,trialing,paused,canceled,ended" doc:"The state itself, for systems that keep subscriptions elsewhere. The actions know what leads to what."`
 		TrialEndsAt nullable[*time.Time] `json:"trial_ends_at,omitempty"`
 		PeriodStart nullable[*time.Time] `json:"period_start,omitempty"`
 		PeriodEnd   nullable[*time.Time] `json:"period_end,omitempty"`
@@ -149,8 +149,8 @@ func (a *api) patchSubscription(ctx context.Context, in *patchSubscriptionInput)
 	b := &in.Body
 	p := subscriptions.Patch{TrialEndsAt: b.TrialEndsAt.Change, PeriodStart: b.PeriodStart.Change, PeriodEnd: b.PeriodEnd.Change}
 	var f fault.Fields
-	if b.Status != "" {
-		p.Status = field.To(status(&f, b.Status))
+	if b.Status.Present {
+		p.Status = field.To(status(&f, b.Status.Value))
 	}
 	if err := f.Err(); err != nil {
 		return nil, err

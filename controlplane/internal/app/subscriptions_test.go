@@ -244,6 +244,9 @@ func TestActionsByVersion(t *testing.T) {
 			t.Errorf("%s on an older version: %d", act, got)
 		}
 	}
+	if a := r.call(admin, "PATCH", at, m{"status": nil}, 422); !strings.Contains(a.raw, "body.status") { // it cannot be cleared
+		t.Error(a.raw)
+	}
 	// Of many at the same moment, each is done whole or not at all.
 	answers := make(chan int)
 	for i := range 12 {

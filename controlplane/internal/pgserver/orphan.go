@@ -44,28 +44,29 @@ func (s site) postmaster() postmaster {
 // clear makes the files free for a new server, whatever a killed owner left: it
 // stops a server that still runs on them, and takes away a postmaster.pid whose
 // number now belongs to an innocent process, for PostgreSQL would believe it
-// and refuse to start. The caller holds the lock, so the server is nobody's.
-func (s site) clear(ctx context.Context, log func(string)) error {
+// and refuse to start. The caller holds the lock, so the server is nobody's. crashed
+// says that there was one, whose children may live a moment longer.
+func (s site) clear(ctx context.Context, log func(string)) (crashed bool, err error) {
 	left := s.postmaster()
 	switch {
 	case left.pid == 0:
 	case s.runs(ctx, left.pid):
 		log(fmt.Sprintf("stopping the PostgreSQL of a process that was killed (pid %d)", left.pid))
 		if err := s.stopOrphan(ctx, left.pid); err != nil {
-			return err
+			return false, err
 		}
 	case syscall.Kill(left.pid, 0) == nil:
 		if err := os.Remove(s.pidFile()); err != nil {
-			return err
+			return false, err
 		}
 	}
 	was, err := s.readState()
 	if err != nil {
-		return err
+		return false, err
 	}
 	removeSocketDir(was.SocketDir)
 	removeSocketDir(left.socket) // of an owner that was killed before it wrote its state
-	return nil
+	return left.pid != 0, nil
 }
 
 // stopOrphan asks for a fast shutdown, then for an immediate one, then kills.

@@ -93,12 +93,13 @@ func (s site) command(with Installation, socketDir string, fast bool) *exec.Cmd 
 // run starts the server and waits until it takes connections.
 //
 // After a kill -9 the children of the former postmaster may live a moment
-// longer, and the new one refuses to start beside them; so where a stale
-// postmaster.pid shows that there was one, it is started until it stays.
-func (s site) run(ctx context.Context, with Installation, socketDir string, fast bool) (*process, error) {
+// longer, and the new one refuses to start beside them; so where it is known, or
+// a stale postmaster.pid shows, that there was one, it is started until it stays.
+func (s site) run(ctx context.Context, server *Server, crashed bool) (*process, error) {
 	within, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	crashed := exists(s.pidFile())
+	with, socketDir, fast := server.with, server.socket, server.fast
+	crashed = crashed || exists(s.pidFile())
 	p, err := s.runOnce(within, with, socketDir, fast)
 	if err == nil || !crashed || within.Err() != nil {
 		return p, err

@@ -99,7 +99,8 @@ func (s site) own(ctx context.Context, lock *os.File, config Config, log func(st
 	if err != nil {
 		return nil, err
 	}
-	if err := s.clear(ctx, log); err != nil {
+	crashed, err := s.clear(ctx, log)
+	if err != nil {
 		return nil, err
 	}
 	if !exists(s.files) {
@@ -112,7 +113,7 @@ func (s site) own(ctx context.Context, lock *os.File, config Config, log func(st
 		return nil, err
 	}
 	server := &Server{site: s, lock: lock, with: with, fast: config.Fast, socket: socket}
-	if err := server.start(ctx); err != nil {
+	if err := server.start(ctx, crashed); err != nil {
 		removeSocketDir(socket)
 		return nil, err
 	}
@@ -152,9 +153,10 @@ func (s site) choose(known Binaries) (Installation, error) {
 		"install it for the whole machine, or put it in %s", s.account.name, fitting, fetchedDir)
 }
 
-// start runs the server and lets others know. The caller holds mu or is alone.
-func (s *Server) start(ctx context.Context) error {
-	p, err := s.site.run(ctx, s.with, s.socket, s.fast)
+// start runs the server and lets others know; crashed: see site.run. The caller
+// holds mu or is alone.
+func (s *Server) start(ctx context.Context, crashed bool) error {
+	p, err := s.site.run(ctx, s, crashed)
 	if err != nil {
 		return err
 	}
@@ -212,7 +214,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	if err := s.now.stop(ctx); err != nil {
 		return err
 	}
-	return s.start(ctx)
+	return s.start(ctx, false)
 }
 
 // Close stops an owned server with a fast shutdown, which ends the connections
