@@ -174,7 +174,7 @@ func document(c Config) huma.Config {
 	}
 	config.Tags = []*huma.Tag{
 		{Name: "Public", Description: "For the services that are called with keys."},
-		{Name: tagSignIn, Description: "Begin and end a session in a browser."},
+		{Name: tagSignIn, Description: "Begin and end a session in a browser. Each leaves an event about the user in the audit log: `user.sign_in`, `user.refresh_session`, `user.sign_out`, `user.end_session`, `user.end_sessions`. An attempt that is refused leaves none."},
 		{Name: "Me", Description: "The signed-in user, whatever the role."},
 		{Name: "Keys", Description: "Issue, change and revoke keys: API keys, and the management keys of this API. The `kind` says which; `GET /api/v1/keys?kind=management` lists the latter, and whoever issues or changes one needs every scope that it holds."},
 		{Name: "Users", Description: "The people and services that hold keys."},

@@ -78,7 +78,7 @@ func (a *api) registerAuth() {
 	huma.Register(a.huma, open(http.MethodPost, authPath+"logout", "logout", "Sign out",
 		"Ends the session of the cookie, and removes the cookie; also where the session was over already.", http.StatusForbidden),
 		func(ctx context.Context, _ *struct{}) (*cookieOutput, error) {
-			return &cookieOutput{a.cookie(identity.Token{}, 0)}, a.Services.Identity.SignOut(ctx, visitOf(ctx).token)
+			return &cookieOutput{a.cookie(identity.Token{}, 0)}, a.Services.Identity.SignOut(ctx, visitOf(ctx).token, visitOf(ctx).from)
 		})
 	huma.Register(a.huma, open(http.MethodPost, authPath+"refresh", "refresh", "Refresh the session",
 		"Gives the session a new token and moves its idle end; the old token is nothing at once. A session lives `session_idle_hours` of the settings without a refresh, and `session_max_days` in all.",
@@ -125,7 +125,7 @@ func (a *api) refresh(ctx context.Context, _ *struct{}) (*cookieOutput, error) {
 	v := visitOf(ctx)
 	token, current, ok, err := a.Services.Identity.Refresh(ctx, v.token, v.from)
 	if err == nil && !ok {
-		err = sessionEnded()
+		err = identity.Ended()
 	}
 	if err != nil {
 		return nil, err

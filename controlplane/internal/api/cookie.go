@@ -9,7 +9,6 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	gate "github.com/latchkey/latchkey/controlplane/internal/caller"
-	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/identity"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 )
@@ -63,7 +62,7 @@ func withVisit(r *http.Request, v visit) *http.Request {
 // somebody else's.
 func (a *api) visitor(r *http.Request) visit {
 	v := visit{
-		from:    identity.Origin{Address: web.ClientAddr(r), UserAgent: r.UserAgent()},
+		from:    identity.Origin{Address: web.ClientAddr(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context())},
 		overTLS: web.OverTLS(r) || strings.HasPrefix(r.Header.Get("Origin"), "https://"),
 	}
 	cookies := r.CookiesNamed(a.cookieName())
@@ -117,11 +116,7 @@ func (a *api) withoutBearer(r *http.Request, v *visit) (access.Caller, error) {
 	case err != nil || ok:
 		return c, err
 	case v.shown:
-		return c, sessionEnded()
+		return c, identity.Ended()
 	}
 	return c, gate.Missing()
-}
-
-func sessionEnded() error {
-	return fault.New(fault.Unauthorized, "the session has ended").WithCode("SESSION_ENDED")
 }

@@ -82,7 +82,7 @@ func (a *api) registerMe() {
 			if err != nil {
 				return nil, err
 			}
-			return nil, a.Services.Identity.EndOwn(ctx, c, session)
+			return nil, a.Services.Identity.EndOwn(ctx, c, visitOf(ctx).from, session)
 		})
 	huma.Register(a.huma, mine(http.MethodDelete, mePath+"/sessions", "end-my-other-sessions", "End one's other sessions", "All but the session of this request."),
 		func(ctx context.Context, _ *struct{}) (*struct{}, error) {
@@ -90,7 +90,7 @@ func (a *api) registerMe() {
 			if err != nil {
 				return nil, err
 			}
-			return nil, a.Services.Identity.EndOthers(ctx, c)
+			return nil, a.Services.Identity.EndOthers(ctx, c, visitOf(ctx).from)
 		})
 }
 
@@ -100,7 +100,7 @@ func (a *api) changePassword(ctx context.Context, in *changePasswordInput) (*coo
 		return nil, err
 	}
 	r, err := a.Services.Identity.ChangePassword(ctx, c, identity.Change{
-		Caller: caller(ctx), Present: in.Body.CurrentPassword, New: in.Body.Password, From: visitOf(ctx).from,
+		Present: in.Body.CurrentPassword, New: in.Body.Password, From: visitOf(ctx).from,
 	})
 	if err == nil && r.Outcome == identity.Refused {
 		return nil, invalid("body.current_password", "this is not the present password")

@@ -160,6 +160,7 @@ var prepare = map[string]func(*stage, *request){
 			body["username"] = username
 		}
 	},
+	"end-my-other-sessions": func(s *stage, q *request) { s.make("ses", q.by) },
 	"enable-key": func(s *stage, q *request) {
 		s.call(s.admin, "POST", "/api/v1/keys/"+q.path["id"]+"/disable", nil, 200)
 	},

@@ -9,8 +9,13 @@
 // session is live only before both of its ends, while its user is enabled and
 // has the stamp that the session began with; what a session may do is what its
 // user's role allows at this moment; an answer, and the work for it, is the
-// same whether or not there is such a user. Called by the admin API; the
-// postgres adapter is both of its stores.
+// same whether or not there is such a user; what begins, renews or ends a session
+// is in the audit log, and in the order in which it happened. Called by the admin
+// API; the postgres adapter is both of its stores.
+//
+// An attempt that is refused leaves nothing in the audit log, only a log line and
+// a figure: anyone could fill that log, whose rows are written one after the
+// other. Neither does a session that ends by the clock: nobody did that.
 package identity
 
 import (
@@ -85,6 +90,21 @@ func callerOf(u users.User) access.Caller {
 type Origin struct {
 	Address   netip.Addr // the zero Addr where it is not known
 	UserAgent string
+	RequestID string
+}
+
+// caller is a user who acts from there, with what the journal keeps of a request.
+func (o Origin) caller(u users.User) access.Caller {
+	c := callerOf(u)
+	c.Address, c.RequestID = o.address(), o.RequestID
+	return c
+}
+
+func (o Origin) address() string {
+	if !o.Address.IsValid() {
+		return ""
+	}
+	return o.Address.String()
 }
 
 // Accounts finds users by what they type in. Every method answers Unavailable
@@ -100,24 +120,36 @@ type Accounts interface {
 }
 
 // Sessions keeps sessions. Every method answers Unavailable where the database
-// cannot be reached.
+// cannot be reached. Those that write do so in one transaction with the entry of
+// their Witness, and report whether there was one.
 type Sessions interface {
-	// Start adds a session, ends the oldest beyond MaxSessions of its user, and
-	// clears away some that are over.
-	Start(ctx context.Context, s Session, d Digest) error
-	// Renew puts a new token and what a refresh moves in the place of the old,
-	// and reports false where no session has the old token any more: of two who
-	// refresh with one token one is too late.
-	Renew(ctx context.Context, old, renewed Digest, s Session) (bool, error)
+	// Start adds a session, removes the oldest beyond MaxSessions of its user,
+	// which the witness sees, and clears away some that are over.
+	Start(ctx context.Context, s Session, d Digest, w Witness) (bool, error)
+	// Renew puts a new token and what a refresh moves in the place of the old. The
+	// witness sees the session; none where it has the old token no more: of two
+	// who refresh with one token one is too late.
+	Renew(ctx context.Context, r Renewal, w Witness) (bool, error)
+	// End removes sessions, which the witness sees.
+	End(ctx context.Context, which Which, w Witness) (bool, error)
 	// ByDigest returns the session with a token, live or not, and its user.
 	ByDigest(ctx context.Context, d Digest) (c Current, ok bool, err error)
 	// ByID returns a session, live or not, and its user; NotFound without one.
 	ByID(ctx context.Context, session id.Session) (Current, error)
 	// List returns the live sessions, the newest first.
 	List(ctx context.Context, f Filter) ([]Session, error)
-	// End removes sessions and appends the entry, where there is one: all or
-	// nothing. A session that is not there is no fault.
-	End(ctx context.Context, which Which, e *journal.Entry) error
+}
+
+// Witness makes the entry of what was done, in its transaction: of the user as it
+// is now, which is locked, so that nobody else begins, renews or ends a session of
+// the user until the journal says so; and of the sessions, live or not, to which
+// it was done. nil undoes it. It may run again, on what is there then.
+type Witness func(u users.User, done []Session) *journal.Entry
+
+// Renewal is a session as it is after a refresh, with its old token and the new.
+type Renewal struct {
+	Session  Session
+	Old, New Digest
 }
 
 // Filter narrows a list of sessions.
@@ -129,10 +161,10 @@ type Filter struct {
 	Limit int
 }
 
-// Which names sessions to end: one, or all of a user but one.
+// Which names sessions of a user to end: one, or all but one.
 type Which struct {
-	One    id.Session
 	User   id.User
+	One    id.Session // none: all
 	Except id.Session
 }
 

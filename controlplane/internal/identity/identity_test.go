@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,37 @@ type house struct {
 	db     *postgres.DB
 	now    atomic.Pointer[time.Time]
 	waited atomic.Int64 // nanoseconds
+	// meanwhile, where it is not nil, is done between what was read of an account
+	// or a session and what is written by that.
+	meanwhile func()
+}
+
+// Account implements identity.Accounts.
+func (h *house) Account(ctx context.Context, login string) (users.User, bool, error) {
+	u, ok, err := h.db.Users().Account(ctx, login)
+	if h.meanwhile != nil {
+		h.meanwhile()
+	}
+	return u, ok, err
+}
+
+// sessions are the house's.
+type sessions struct {
+	*postgres.Sessions
+	h *house
+}
+
+// Renew implements identity.Sessions.
+func (s sessions) Renew(ctx context.Context, r identity.Renewal, w identity.Witness) (bool, error) {
+	if s.h.meanwhile != nil {
+		s.h.meanwhile()
+	}
+	return s.Sessions.Renew(ctx, r, w)
+}
+
+// Rehash implements identity.Accounts.
+func (h *house) Rehash(ctx context.Context, user id.User, old, stronger users.PasswordHash) error {
+	return h.db.Users().Rehash(ctx, user, old, stronger)
 }
 
 func build(t *testing.T) *house {
@@ -41,7 +73,7 @@ func build(t *testing.T) *house {
 	h.set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	now := func() time.Time { return *h.now.Load() }
 	h.Service = identity.New(identity.Config{
-		Accounts: db.Users(), Sessions: db.Sessions(), Users: users.New(db.Users(), now), Now: now, Hashers: 1,
+		Accounts: h, Sessions: sessions{db.Sessions(), h}, Users: users.New(db.Users(), now), Now: now, Hashers: 1,
 		Wait: func(_ context.Context, d time.Duration) error { h.waited.Add(int64(d)); return nil },
 	})
 	return h
@@ -185,30 +217,25 @@ func TestASessionOfYesterdaysPasswordIsOver(t *testing.T) {
 			h := build(t)
 			u := h.user(t, users.NewUser{Username: "ada"})
 			before := h.signIn(t, "ada", password)
-			late := before.Current.Session // as it would be stored by one who read the user before
-			if err := end(h, u); err != nil {
-				t.Fatal(err)
+			h.meanwhile = func() {
+				if err := end(h, u); err != nil {
+					t.Error(err)
+				}
+			}
+			if r := h.signIn(t, "ada", password); r.Outcome != identity.Refused || !r.Token.IsZero() {
+				t.Errorf("one that was overtaken: %v", r.Outcome)
 			}
 			if h.live(t, before.Token) {
 				t.Error("the session lives")
 			}
-			if err := h.Sessions.Start(t.Context(), renamed(late), identity.Digest{7}); err != nil {
-				t.Fatal(err)
-			}
-			if c, ok, err := h.Sessions.ByDigest(t.Context(), identity.Digest{7}); err != nil || !ok || c.Session.Stamp == c.User.SessionStamp {
-				t.Errorf("the late one is good: %v %v", ok, err)
-			}
 			if left, err := h.List(t.Context(), access.CLI("test"), identity.Filter{Limit: 10}); err != nil || len(left) != 0 {
 				t.Errorf("%d sessions are listed, %v", len(left), err)
 			}
+			if got := h.actions(t); slices.Contains(got[2:], "user.sign_in") {
+				t.Errorf("what was overtaken is in the audit log: %v", got)
+			}
 		})
 	}
-}
-
-// renamed is a copy with an id of its own.
-func renamed(s identity.Session) identity.Session {
-	s.ID = id.New[id.SessionKind]()
-	return s
 }
 
 func TestAUserHasSoManySessions(t *testing.T) {
@@ -216,12 +243,23 @@ func TestAUserHasSoManySessions(t *testing.T) {
 	h := build(t)
 	u := h.user(t, users.NewUser{Username: "ada"})
 	first := h.signIn(t, "ada", password)
-	for i := range identity.MaxSessions {
+	fill := func(i byte) {
 		h.move(time.Millisecond)
-		s := renamed(first.Current.Session)
-		if err := h.Sessions.Start(t.Context(), s, identity.Digest{1, byte(i)}); err != nil {
-			t.Fatal(err)
+		s := first.Current.Session
+		s.ID = id.New[id.SessionKind]()
+		began, err := h.Sessions.Start(t.Context(), s, identity.Digest{1, i}, func(u users.User, _ []identity.Session) *journal.Entry {
+			return &journal.Entry{Caller: access.CLI("test"), At: *h.now.Load(), Action: "user.fill", Target: journal.Target{Kind: "user", ID: u.ID.String()}}
+		})
+		if !began || err != nil {
+			t.Fatal(began, err)
 		}
+	}
+	for i := range identity.MaxSessions - 1 {
+		fill(byte(i))
+	}
+	h.signIn(t, "ada", password)
+	if last := h.events(t, u.ID)[0]; last.Action != "user.sign_in" || string(last.Before) != `{"sessions":["`+first.Current.Session.ID.String()+`"]}` {
+		t.Errorf("the sign-in that ended the oldest: %s %s", last.Action, last.Before)
 	}
 	all, err := h.List(t.Context(), access.CLI("test"), identity.Filter{User: u.ID, Limit: 200})
 	if err != nil || len(all) != identity.MaxSessions || h.live(t, first.Token) {

@@ -37,7 +37,6 @@ func (s *Service) SetPassword(ctx context.Context, caller access.Caller, user id
 
 // Change is a user who wants another password.
 type Change struct {
-	Caller  access.Caller // the user, with what the journal keeps of the request
 	Present string
 	New     string
 	From    Origin
@@ -61,11 +60,9 @@ func (s *Service) ChangePassword(ctx context.Context, c Current, in Change) (r R
 	if err != nil {
 		return r, err
 	}
-	if u, err = s.Users.ChangePassword(ctx, in.Caller, u.ID, u.PasswordHash, hash); err != nil {
+	if u, err = s.Users.ChangePassword(ctx, in.From.caller(u), u.ID, u.PasswordHash, hash); err != nil {
 		return r, err
 	}
 	charge.succeeded()
-	r.Outcome = Accepted
-	r.Token, r.Current, err = s.begin(ctx, u, in.From)
-	return r, err
+	return s.goOn(ctx, u, in.From)
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
-	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
-	"github.com/latchkey/latchkey/controlplane/internal/journal"
 )
 
 // List returns a page of live sessions, the newest first. It needs users:read.
@@ -34,7 +32,7 @@ func (s *Service) list(ctx context.Context, f Filter) (all []Session, err error)
 }
 
 // End ends a session. It needs users:write and everything that its user's role
-// holds, and is kept by the journal: somebody was signed out by somebody else.
+// holds.
 func (s *Service) End(ctx context.Context, caller access.Caller, session id.Session) error {
 	if err := caller.Require(access.UsersWrite); err != nil {
 		return err
@@ -46,13 +44,7 @@ func (s *Service) End(ctx context.Context, caller access.Caller, session id.Sess
 	if err := caller.MayTouch(c.User.Role); err != nil {
 		return err
 	}
-	return s.Sessions.End(ctx, Which{One: session}, &journal.Entry{
-		Caller: caller, At: clock.Stored(s.Now()), Action: "user.end_session",
-		Target: journal.Target{Kind: "user", ID: c.User.ID.String(), Name: c.User.Name},
-		Before: struct {
-			Session id.Session `json:"session"`
-		}{session},
-	})
+	return s.end(ctx, Which{User: c.User.ID, One: session}, deed{"user.end_session", caller})
 }
 
 // live finds a session; one that is over is not there.
@@ -86,7 +78,7 @@ func (s *Service) Own(ctx context.Context, c Current, f Filter) ([]Session, erro
 }
 
 // EndOwn ends a session of one's own. Another user's is not there.
-func (s *Service) EndOwn(ctx context.Context, c Current, session id.Session) error {
+func (s *Service) EndOwn(ctx context.Context, c Current, from Origin, session id.Session) error {
 	other, err := s.live(ctx, session)
 	if err != nil {
 		return err
@@ -94,10 +86,19 @@ func (s *Service) EndOwn(ctx context.Context, c Current, session id.Session) err
 	if other.User.ID != c.User.ID {
 		return fault.New(fault.NotFound, "there is no such session, or it is over")
 	}
-	return s.Sessions.End(ctx, Which{One: session}, nil)
+	return s.end(ctx, Which{User: c.User.ID, One: session}, deed{"user.end_session", from.caller(c.User)})
 }
 
 // EndOthers ends every session of one's own but this one.
-func (s *Service) EndOthers(ctx context.Context, c Current) error {
-	return s.Sessions.End(ctx, Which{User: c.User.ID, Except: c.Session.ID}, nil)
+func (s *Service) EndOthers(ctx context.Context, c Current, from Origin) error {
+	return s.end(ctx, Which{User: c.User.ID, Except: c.Session.ID}, deed{"user.end_sessions", from.caller(c.User)})
+}
+
+// SignOut ends the session with a token, where there is a live one.
+func (s *Service) SignOut(ctx context.Context, t Token, from Origin) error {
+	c, ok, err := s.Authenticate(ctx, t)
+	if err != nil || !ok {
+		return err
+	}
+	return s.end(ctx, Which{User: c.User.ID, One: c.Session.ID}, deed{"user.sign_out", from.caller(c.User)})
 }

@@ -46,7 +46,8 @@ type Result struct {
 
 // SignIn checks a password and begins a session. An unknown user, one without a
 // password, a disabled one and a wrong password are Refused alike, for the same
-// work. The error is Unavailable where that could not be decided.
+// work; so is one whose sessions were all ended at that moment. The error is
+// Unavailable where that could not be decided.
 func (s *Service) SignIn(ctx context.Context, a Attempt) (r Result, err error) {
 	defer func() { s.stats.signedIn(r.Outcome, err) }()
 	login := strings.ToLower(strings.TrimSpace(a.Login))
@@ -68,12 +69,11 @@ func (s *Service) SignIn(ctx context.Context, a Attempt) (r Result, err error) {
 			return r, err
 		}
 	}
-	if r.Token, r.Current, err = s.begin(ctx, u, a.From); err != nil {
+	if began, err := s.begin(ctx, u, a.From, &r); err != nil || !began {
 		return r, err
 	}
 	charge.succeeded()
-	r.Outcome = Accepted
-	return r, s.SignOut(ctx, a.Replaces)
+	return r, s.SignOut(ctx, a.Replaces, a.From)
 }
 
 // admit asks the throttle about an attempt, and holds back one that it delays.
@@ -126,12 +126,12 @@ func (s *Service) hash(ctx context.Context, password string) (hash users.Passwor
 	return hash, err
 }
 
-// begin starts a session with a token of its own. Where u is out of date, as
-// when the password was changed meanwhile, the session is over from the start.
-func (s *Service) begin(ctx context.Context, u users.User, from Origin) (Token, Current, error) {
+// begin starts a session with a token of its own, and makes r Accepted. It does
+// not where u is out of date, as when the password was changed meanwhile.
+func (s *Service) begin(ctx context.Context, u users.User, from Origin, r *Result) (began bool, err error) {
 	ends, err := s.Ends(ctx)
 	if err != nil {
-		return Token{}, Current{}, err
+		return false, err
 	}
 	now, token := clock.Stored(s.Now()), newToken()
 	session := Session{
@@ -140,14 +140,30 @@ func (s *Service) begin(ctx context.Context, u users.User, from Origin) (Token, 
 	}
 	session = session.within(ends)
 	session.seen(from)
-	return token, Current{session, u}, s.Sessions.Start(ctx, session, token.digest())
+	began, err = s.Sessions.Start(ctx, session, token.digest(), signedIn(session, ends, from))
+	if began {
+		r.Outcome, r.Token, r.Current = Accepted, token, Current{session, u}
+	}
+	return began, err
+}
+
+// goOn begins a session for a user whose password was just set.
+func (s *Service) goOn(ctx context.Context, u users.User, from Origin) (r Result, err error) {
+	r.UserID = u.ID
+	began, err := s.begin(ctx, u, from, &r)
+	if err == nil && !began {
+		err = Ended()
+	}
+	return r, err
+}
+
+// Ended is the refusal of a session that is over.
+func Ended() error {
+	return fault.New(fault.Unauthorized, "the session has ended").WithCode("SESSION_ENDED")
 }
 
 func (s *Session) seen(from Origin) {
-	s.Address = ""
-	if from.Address.IsValid() {
-		s.Address = from.Address.String()
-	}
+	s.Address = from.address()
 	s.UserAgent = strings.ToValidUTF8(strings.Map(printable, from.UserAgent[:min(len(from.UserAgent), maxUserAgent)]), "")
 }
 
@@ -185,10 +201,11 @@ func (s *Service) Refresh(ctx context.Context, t Token, from Origin) (renewed To
 		return Token{}, c, false, err
 	}
 	renewed = newToken()
+	before := c.Session
 	c.Session.RefreshedAt = clock.Stored(s.Now())
 	c.Session.ExpiresAt = earlier(c.Session.RefreshedAt.Add(ends.Idle), c.Session.EndsAt)
 	c.Session.seen(from)
-	ok, err = s.Sessions.Renew(ctx, t.digest(), renewed.digest(), c.Session)
+	ok, err = s.Sessions.Renew(ctx, Renewal{Session: c.Session, Old: t.digest(), New: renewed.digest()}, refreshed(before, c.Session, from))
 	return renewed, c, ok, err
 }
 
@@ -197,15 +214,6 @@ func earlier(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// SignOut ends the session with a token, where there is one.
-func (s *Service) SignOut(ctx context.Context, t Token) error {
-	c, ok, err := s.Authenticate(ctx, t)
-	if err != nil || !ok {
-		return err
-	}
-	return s.Sessions.End(ctx, Which{One: c.Session.ID}, nil)
 }
 
 // Setup makes the first owner and signs it in. Only the set-up window may.
@@ -224,9 +232,7 @@ func (s *Service) Setup(ctx context.Context, caller access.Caller, a Attempt) (r
 	if err != nil {
 		return r, err
 	}
-	r = Result{Outcome: Accepted, UserID: u.ID}
-	r.Token, r.Current, err = s.begin(ctx, u, a.From)
-	return r, err
+	return s.goOn(ctx, u, a.From)
 }
 
 func required(location string) error {

@@ -41,34 +41,78 @@ type Sessions struct{ db *DB }
 // Sessions returns the store of sessions.
 func (db *DB) Sessions() *Sessions { return &Sessions{db} }
 
+// sessionColumns are those of a sessionRow.
+const sessionColumns = "id, user_id, stamp, created_at, refreshed_at, expires_at, ends_at, address, user_agent"
+
+// witnessed locks a user, writes to the user's sessions and appends the entry that
+// the witness makes of the rows that came back: all, or nothing where it makes none.
+func (s *Sessions) witnessed(ctx context.Context, user id.User, w identity.Witness, sql string, args ...any) (done bool, err error) {
+	err = s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
+		done = false
+		u := &userRow{ID: user}
+		if err := tx.NewSelect().Model(u).WherePK().For("NO KEY UPDATE").Scan(ctx); err != nil {
+			return nil, err
+		}
+		var rows []*sessionRow
+		if err := tx.NewRaw(sql, args...).Scan(ctx, &rows); err != nil {
+			return nil, err
+		}
+		sessions := make([]identity.Session, len(rows))
+		for i, r := range rows {
+			sessions[i] = r.domain()
+		}
+		e := w(u.domain(), sessions)
+		if e == nil {
+			return nil, nil
+		}
+		done = true
+		return []journal.Entry{*e}, nil
+	})
+	return done && err == nil, err
+}
+
 // startSQL clears away as much as it might add, and more, so that no job is
 // needed for it. Rows that somebody else is clearing away are passed over.
 const startSQL = `
 WITH surplus AS (
     DELETE FROM sessions WHERE id IN (
-        SELECT id FROM sessions WHERE user_id = $3 ORDER BY id DESC OFFSET $11 FOR UPDATE SKIP LOCKED)
+        SELECT id FROM sessions WHERE user_id = ?2 ORDER BY id DESC OFFSET ?10 FOR UPDATE SKIP LOCKED)
+    RETURNING ` + sessionColumns + `
 ), over AS (
     DELETE FROM sessions WHERE id IN (
-        SELECT id FROM sessions WHERE expires_at <= $5 ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+        SELECT id FROM sessions WHERE expires_at <= ?4 ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+), began AS (
+    INSERT INTO sessions (id, digest, user_id, stamp, created_at, refreshed_at, expires_at, ends_at, address, user_agent)
+    VALUES (?0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 )
-INSERT INTO sessions (id, digest, user_id, stamp, created_at, refreshed_at, expires_at, ends_at, address, user_agent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+SELECT * FROM surplus ORDER BY id`
 
 // Start implements identity.Sessions.
-func (s *Sessions) Start(ctx context.Context, in identity.Session, d identity.Digest) error {
-	_, err := s.db.pool.Exec(ctx, startSQL, pgx.QueryExecModeExec,
+func (s *Sessions) Start(ctx context.Context, in identity.Session, d identity.Digest, w identity.Witness) (bool, error) {
+	return s.witnessed(ctx, in.UserID, w, startSQL,
 		in.ID, d[:], in.UserID, in.Stamp, in.CreatedAt, in.RefreshedAt, in.ExpiresAt, in.EndsAt, in.Address, in.UserAgent,
 		identity.MaxSessions-1)
-	return translate(err)
 }
 
-// Renew implements identity.Sessions: the row is locked by its old digest, so
-// of two writers the second finds nothing.
-func (s *Sessions) Renew(ctx context.Context, old, renewed identity.Digest, in identity.Session) (bool, error) {
-	done, err := s.db.pool.Exec(ctx, `
-		UPDATE sessions SET digest = $2, refreshed_at = $3, expires_at = $4, address = $5, user_agent = $6 WHERE digest = $1`,
-		pgx.QueryExecModeExec, old[:], renewed[:], in.RefreshedAt, in.ExpiresAt, in.Address, in.UserAgent)
-	return done.RowsAffected() == 1, translate(err)
+// Renew implements identity.Sessions: the row is found by its old digest, so of
+// two writers the second finds nothing.
+func (s *Sessions) Renew(ctx context.Context, r identity.Renewal, w identity.Witness) (bool, error) {
+	return s.witnessed(ctx, r.Session.UserID, w, `
+		UPDATE sessions SET digest = ?1, refreshed_at = ?2, expires_at = ?3, address = ?4, user_agent = ?5 WHERE digest = ?0
+		RETURNING `+sessionColumns,
+		r.Old[:], r.New[:], r.Session.RefreshedAt, r.Session.ExpiresAt, r.Session.Address, r.Session.UserAgent)
+}
+
+// End implements identity.Sessions.
+func (s *Sessions) End(ctx context.Context, which identity.Which, w identity.Witness) (bool, error) {
+	if which.One.IsZero() {
+		return s.witnessed(ctx, which.User, w, endOf("id <> ?1"), which.User, which.Except)
+	}
+	return s.witnessed(ctx, which.User, w, endOf("id = ?1"), which.User, which.One)
+}
+
+func endOf(condition string) string {
+	return "WITH ended AS (DELETE FROM sessions WHERE user_id = ?0 AND " + condition + " RETURNING " + sessionColumns + ") SELECT * FROM ended ORDER BY id"
 }
 
 // ByDigest implements identity.Sessions.
@@ -103,30 +147,6 @@ func (s *Sessions) List(ctx context.Context, f identity.Filter) ([]identity.Sess
 		if !f.User.IsZero() {
 			q.Where("s.user_id = ?", f.User)
 		}
-	})
-}
-
-// End implements identity.Sessions.
-func (s *Sessions) End(ctx context.Context, which identity.Which, e *journal.Entry) error {
-	q := s.db.bun.NewDelete().Model((*sessionRow)(nil))
-	if which.User.IsZero() {
-		q.Where("id = ?", which.One)
-	} else {
-		q.Where("user_id = ? AND id <> ?", which.User, which.Except)
-	}
-	if e == nil {
-		_, err := q.Exec(ctx)
-		return translate(err)
-	}
-	return s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
-		done, err := q.Conn(tx).Exec(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if n, err := done.RowsAffected(); err != nil || n == 0 {
-			return nil, err // somebody was faster, and it is that one who is in the journal
-		}
-		return []journal.Entry{*e}, nil
 	})
 }
 
