@@ -90,6 +90,7 @@ type api struct {
 // document. Its hooks are variables of its package, so they are set once for the
 // process.
 var installProblems = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true // "Name" is not "name", or a body could have a member twice
 	huma.NewErrorWithContext = problemOf
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return problemOf(nil, status, message, errs...)
@@ -102,6 +103,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a := &api{Config: c, crossOrigin: crossOriginOf(c.PublicURL)}
 	a.huma = humago.New(routes{mux: mux, guard: a.guardOf}, document(c))
 	installProblems()
+	a.huma.UseMiddleware(refuseStrayBody)
 	a.registerAuth()
 	a.registerMe()
 	a.registerSessions()

@@ -122,10 +122,15 @@ func (a *api) filterOf(in *KeyFilter) (keys.Filter, error) {
 // keepKeysOut refuses a text of an address in which a key stands: addresses end
 // up in logs and histories.
 func (a *api) keepKeysOut(wrong *fault.Fields, location, text string) {
-	for part := range strings.FieldsSeq(text) {
-		wrong.Check(!a.Prefixes().Resembles(strings.Trim(part, `"'.,;:`)), location,
+	for part := range strings.FieldsFuncSeq(text, notInKeys) {
+		wrong.Check(!a.Prefixes().Resembles(part), location,
 			"no whole key: it would end up in logs and histories. POST /api/v1/keys/lookup takes one; if this one is in use, revoke it")
 	}
+}
+
+// notInKeys reports whether a character ends a key that stands in a text.
+func notInKeys(c rune) bool {
+	return c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
 }
 
 func kindOf(name string) *apikey.Kind {
@@ -176,7 +181,13 @@ func placeAfter(cursor, sort string, f *keys.Filter) error {
 	if err == nil {
 		err = json.Unmarshal(b, &p)
 	}
-	if err != nil || p.Sort != sort || p.ID.IsZero() || strings.ContainsRune(p.Name, 0) {
+	var wrong fault.Fields // a time that this list never told may be one that the database does not know
+	field.Time(&wrong, "", p.Expires)
+	field.Time(&wrong, "", p.Used)
+	if !p.Created.IsZero() {
+		field.Time(&wrong, "", &p.Created)
+	}
+	if err != nil || wrong.Err() != nil || p.Sort != sort || p.ID.IsZero() || strings.ContainsRune(p.Name, 0) {
 		return invalid("query.cursor", "next_cursor of a page of this list in the same order")
 	}
 	f.After, f.AfterCreated, f.AfterName, f.AfterExpires, f.AfterUsed = p.ID, p.Created, p.Name, p.Expires, p.Used

@@ -81,6 +81,14 @@ func TestBadInput(t *testing.T) {
 		"admin: expires in the past": {"POST", "/api/v1/keys", `{"name": "k", "expires_at": "2001-01-01T00:00:00Z"}`, nil, 422, "INVALID_VALUE", "expires_at"},
 		"admin: a network":           {"POST", "/api/v1/keys", `{"name": "k", "allow_cidrs": ["10.0.0.0/33"]}`, nil, 422, "INVALID_VALUE", "allow_cidrs[0]"},
 		"admin: a foreign scope":     {"POST", "/api/v1/keys", `{"name": "k", "kind": "management", "scopes": ["reports:read"]}`, nil, 422, "INVALID_VALUE", "scopes[0]"},
+		"admin: a filter twice":      {"GET", "/api/v1/keys?status=active&status=revoked", ``, nil, 422, "INVALID_VALUE", "query.status"},
+		"admin: a semicolon":         {"GET", "/api/v1/keys?status=active;kind=api", ``, nil, 422, "INVALID_VALUE", "query"},
+		"admin: the key, twice":      {"GET", "/api/v1/keys?" + key + "=1&" + key + "=2", ``, nil, 422, "INVALID_VALUE", ""},
+		"admin: a key in an address": {"GET", "/api/v1/keys?q=auth_key%3D" + key, ``, nil, 422, "INVALID_VALUE", "query.q"},
+		"admin: in another case":     {"POST", "/api/v1/keys", `{"name": "k", "Scopes": ["*"]}`, nil, 422, "INVALID_VALUE", "body.Scopes"},
+		"admin: a body for nothing":  {"POST", "/api/v1/keys/" + id + "/disable", `{"reason": "` + key + `"}`, nil, 422, "INVALID_VALUE", "body.reason"},
+		"admin: the key for nothing": {"POST", "/api/v1/keys/" + id + "/disable", `"` + key + `"`, nil, 422, "INVALID_VALUE", "body"},
+		"admin: a key as its member": {"DELETE", "/api/v1/keys/" + id, `{"` + key + `": 1}`, nil, 422, "INVALID_VALUE", "body"},
 		"admin: another If-Match":    {"PATCH", "/api/v1/keys/" + id, `{"name": "k"}`, []string{"If-Match", `"99"`}, 412, "OUTDATED", ""},
 	}
 	for name, test := range tests {

@@ -153,7 +153,7 @@ func TestLookupByTheKeyItself(t *testing.T) {
 	}
 	r.call(admin, "POST", "/api/v1/keys/lookup", m{"auth_key": "lk_live_0123456789ABCDEFGHIJKLMNOPQRSTUV00JqhR"}, 404)
 	r.call(admin, "POST", "/api/v1/keys/lookup", m{"auth_key": secret + "x"}, 404)
-	for name, q := range map[string]string{"alone": secret, "quoted": `"` + admin + `"`, "in a text": "key " + secret + "."} {
+	for name, q := range map[string]string{"alone": secret, "quoted": `"` + admin + `"`, "in a text": "key " + secret + ".", "as a member": `{"auth_key":"` + secret + `"}`, "in brackets": "(" + admin + ")"} {
 		a := r.call(admin, "GET", "/api/v1/keys?q="+url.QueryEscape(q), nil, 422)
 		if !strings.Contains(a.raw, "query.q") || strings.Contains(a.raw, secret) {
 			t.Errorf("%s: %s", name, a.raw)

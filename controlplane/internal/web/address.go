@@ -11,22 +11,44 @@ import (
 
 // GuardAddress lets a request through to next only where its path and its query
 // are text once they are decoded: UTF-8 without NUL. No text in the database
-// holds anything else, so nothing could be found by it. Like GuardJSON it belongs
-// around a route's handler.
+// holds anything else, so nothing could be found by it. A query must be whole,
+// with each parameter once: a filter that was dropped unsaid would leave more
+// than was asked for. Like GuardJSON it belongs around a route's handler.
 func GuardAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := url.QueryUnescape(r.URL.RawQuery)
-		for _, part := range [...]struct {
-			location string
-			ok       bool
-		}{{"path", isText(r.URL.Path)}, {"query", err == nil && isText(query)}} {
-			if !part.ok {
-				WriteProblem(w, r, NewProblem(Code(fault.CodeInvalid)).At(part.location, "want UTF-8 without NUL, encoded as in a URI"))
-				return
-			}
+		p := NewProblem(Code(fault.CodeInvalid))
+		if !isText(r.URL.Path) {
+			p = p.At("path", notText)
+		}
+		p = guardQuery(p, r.URL.RawQuery)
+		if len(p.Errors) > 0 {
+			WriteProblem(w, r, p)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+const notText = "want UTF-8 without NUL, encoded as in a URI"
+
+// guardQuery notes what is wrong with a query. A semicolon, which once separated
+// parameters, makes net/url drop the one that it stands in.
+func guardQuery(p *Problem, raw string) *Problem {
+	query, err := url.ParseQuery(raw)
+	ok := err == nil
+	for name, values := range query {
+		ok = ok && isText(name)
+		for _, v := range values {
+			ok = ok && isText(v)
+		}
+		if len(values) > 1 && PlainName(name) {
+			p = p.At("query."+name, "given more than once")
+		}
+	}
+	if !ok {
+		p = p.At("query", notText)
+	}
+	return p
 }
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
