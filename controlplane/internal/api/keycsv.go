@@ -49,6 +49,7 @@ func (a *api) streamCSV(ctx huma.Context, f keys.Filter) {
 	h.Set("Content-Disposition", `attachment; filename="keys.csv"`)
 	h.Set("Cache-Control", "no-store")
 	out := csv.NewWriter(&part{w: w, control: http.NewResponseController(w)})
+	out.UseCRLF = true // as RFC 4180 has it
 	err := out.Write(csvColumns)
 	for k, pageErr := range a.Services.Keys.All(r.Context(), caller(r.Context()), f) {
 		if err == nil {

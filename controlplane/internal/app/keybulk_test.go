@@ -243,6 +243,9 @@ func TestExportCSV(t *testing.T) {
 	r.call(admin, "POST", "/api/v1/keys/bulk-issue", m{"keys": batch}, 201)
 	read := func(query string) [][]string {
 		a := r.send("GET", "/api/v1/keys/export"+query, "", "Authorization", "Bearer "+admin)
+		if lines := strings.Count(a.raw, "\n"); lines != strings.Count(a.raw, "\r\n") {
+			t.Errorf("lines do not end as RFC 4180 says")
+		}
 		rows, err := csv.NewReader(bytes.NewReader([]byte(a.raw))).ReadAll()
 		if err != nil || a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "text/csv") {
 			t.Fatalf("%v %d %s", err, a.status, a.header)
