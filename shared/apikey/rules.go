@@ -68,6 +68,21 @@ func PathMatches(pattern, path string) bool {
 	return true
 }
 
+// CheckPattern reports whether s can be a pattern that some path matches as it
+// reads: what plainPath would refuse in a path is never matched, and a "*" inside
+// a segment would stand for itself alone.
+func CheckPattern(s string) bool {
+	if !plainPath(s) {
+		return false
+	}
+	for segment := range strings.SplitSeq(s, "/") {
+		if strings.Contains(segment, "*") && segment != "*" {
+			return false
+		}
+	}
+	return true
+}
+
 // plainPath refuses what an upstream may read as another path than the one
 // that is matched here: dot segments (also before a path parameter, which some
 // servers cut off), empty segments, backslashes, spaces and controls, encodings

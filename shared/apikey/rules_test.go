@@ -134,3 +134,20 @@ func networks(t *testing.T, list string) CIDRs {
 	}
 	return NewCIDRs(all...)
 }
+
+// A pattern that is accepted is one that a path can match.
+func TestCheckPattern(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]bool{
+		"/": true, "/reports": true, "/reports/": true, "/users/*/keys": true, "/*": true, "/a;v=1": true, "/caf%C3%A9": true,
+		"": false, "*": false, "reports": false, "/files/*.pdf": false, "/**": false, "/a*": false,
+		"/a//b": false, "/a/./b": false, "/a/../b": false, "/..;/x": false, "/a%2fb": false, "/a%20b": false, "/a b": false, "/a?b": false, "/a#b": false, "/%": false,
+	} {
+		if got := CheckPattern(pattern); got != want {
+			t.Errorf("%q: %v", pattern, got)
+		}
+		if path := strings.ReplaceAll(pattern, "*", "x"); want && !PathMatches(pattern, path) {
+			t.Errorf("%q does not match %q", pattern, path)
+		}
+	}
+}
