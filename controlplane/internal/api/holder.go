@@ -81,7 +81,11 @@ func (a *api) registerHolder() {
 	rotate := creating(holding(http.MethodPost, "/rotate", "rotate-own-key", "Rotate one's own key",
 		"Only where `rotate_every_days` is set; else 409 `NOT_ROTATABLE`. The old secret stays good for `rotate_overlap_hours`; an expiry stays what it is."))
 	huma.Register(a.huma, rotate, func(ctx context.Context, _ *struct{}) (*issuedOutput, error) {
-		return a.issuedAnswer(a.Services.Keys.RotateSelf(ctx, caller(ctx)))
+		out, err := a.issuedAnswer(a.Services.Keys.RotateSelf(ctx, caller(ctx)))
+		if err == nil {
+			out.Location = selfPath // with the new secret
+		}
+		return out, err
 	})
 	revoke := holding(http.MethodPost, "/revoke", "revoke-own-key", "Revoke one's own key", "At once and everywhere, and with it what it was rotated into, unless `only` is true.")
 	huma.Register(a.huma, revoke, func(ctx context.Context, in *revokeSelfInput) (*resource[KeyView], error) {

@@ -25,10 +25,25 @@ type ExplainAnswer struct {
 	Valid        bool              `json:"valid" doc:"Whether POST /v1/auth would admit." example:"false"`
 	Code         string            `json:"code" doc:"What it would answer: the code of the first check that failed, or VALID." example:"PATH_NOT_ALLOWED"`
 	RequestID    string            `json:"request_id" doc:"The id of this request, also in X-Request-Id." example:"TQ4ZCNY3IWCJRLWZ5UGR7XQY2S"`
-	Key          *AuthKey          `json:"key,omitempty" doc:"The key, where there is one."`
+	Key          *ExplainKey       `json:"key,omitempty" doc:"The key, where there is one, of whatever kind."`
 	User         *AuthUser         `json:"user,omitempty" doc:"Who holds it."`
 	Subscription *AuthSubscription `json:"subscription,omitempty" doc:"The subscription that it is under, where it has one."`
 	Checks       []ExplainCheck    `json:"checks" doc:"Every check, in the order in which they are made."`
+}
+
+// ExplainKey is what is told of a key that may be of another kind than doors
+// admit.
+type ExplainKey struct {
+	AuthKey
+	Environment *string `json:"environment" nullable:"true" doc:"live or test; null of a management key, which no door admits." example:"live"`
+}
+
+func explainKey(k *apikey.Key) *ExplainKey {
+	v := &ExplainKey{AuthKey: *viewKey(k)}
+	if k.Environment != apikey.AnyEnvironment {
+		v.Environment = &v.AuthKey.Environment
+	}
+	return v
 }
 
 // ExplainCheck is one check.
@@ -96,7 +111,7 @@ func (e *explain) explain(ctx context.Context, caller access.Caller, in *authReq
 	}
 	answer := explained(ctx, x.Code, x.Checks)
 	if r := &x.Record; r.Key.ID != "" {
-		answer.Key, answer.User, answer.Subscription = viewKey(&r.Key), viewUser(&r.User), viewSubscription(&r.Subscription, x.At)
+		answer.Key, answer.User, answer.Subscription = explainKey(&r.Key), viewUser(&r.User), viewSubscription(&r.Subscription, x.At)
 	}
 	return answer, nil
 }

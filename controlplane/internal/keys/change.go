@@ -30,8 +30,9 @@ type Patch struct {
 }
 
 // Update changes a key's settings. It needs keys:write, and for a management
-// key every scope that the key holds, before and after. A change that makes an
-// expired key good again needs room under max_keys.
+// key every scope that the key holds, before and after; new scopes must be within
+// the plan. A change that makes an expired key good again needs room under
+// max_keys, and its label.
 func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, p Patch) (Key, error) {
 	if err := caller.Require(access.KeysWrite); err != nil {
 		return Key{}, err
@@ -43,7 +44,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 	now := s.now.Moment()
 	sel := Selection{IDs: []id.Key{key}, At: now}
 	var plan plans.Plan
-	if p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present {
+	if p.Scopes.Present || p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present {
 		k, err := s.store.ByID(ctx, key)
 		if err != nil {
 			return Key{}, err
@@ -59,11 +60,22 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 		if k.RevokedAt != nil {
 			return fault.New(fault.Conflict, "this key is revoked")
 		}
+		if p.RotateEveryDays.Present && !k.RotatedTo.IsZero() {
+			return fault.New(fault.Conflict, "this key was rotated already").WithFix("change its successor %s", k.RotatedTo)
+		}
 		p.apply(k, now, policy)
 		var f fault.Fields
 		k.check(&f)
+		if k.RotateEveryDays == 0 { // it counts for nothing then, and is wrong all the same
+			checkOverlap(&f, p.RotateOverlapHours.Value)
+		}
 		if err := f.Err(); err != nil {
 			return err
+		}
+		if p.Scopes.Present {
+			if err := granted(k, plan); err != nil {
+				return err
+			}
 		}
 		if p.ExpiresAt.Present {
 			if err := policy.withinLifetime(k, plan); err != nil {
@@ -75,8 +87,12 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 }
 
 // bounds returns the plan that a key is under and, where the key comes to count
-// anew, adds the quota that must have room for it.
+// anew, adds the quota that must have room for it, and its label, which another
+// key may have by now.
 func (s *Service) bounds(ctx context.Context, k *Key, sel *Selection, anew bool) (plan plans.Plan, err error) {
+	if anew {
+		sel.Label = Label{OwnerID: k.OwnerID, Text: k.Label}
+	}
 	if k.Kind != apikey.KindAPI {
 		return plan, nil
 	}
@@ -120,7 +136,7 @@ func (p Patch) apply(k *Key, now time.Time, policy Policy) {
 	}
 	p.RotateEveryDays.Apply(&every)
 	p.RotateOverlapHours.Apply(&overlap)
-	if p.RotateEveryDays.Present && k.RotatedTo.IsZero() {
+	if p.RotateEveryDays.Present {
 		k.setRotation(every, overlap, now)
 	} else if k.RotateEveryDays > 0 {
 		k.RotateOverlapHours = overlap
@@ -197,9 +213,9 @@ func (s *Service) edit(caller access.Caller, k *Key, action string, edit func(*K
 		return nil, nil
 	}
 	k.UpdatedAt = s.now.Moment()
+	// Never a Refresh: whoever has enabled a key would see it refused once more.
 	return &journal.Entry{
 		Caller: caller, At: k.UpdatedAt, Action: action, Target: k.target(), Before: was, After: is,
 		Touches: []string{k.ID.String()},
-		Refresh: action == "key.enable",
 	}, nil
 }

@@ -158,13 +158,22 @@ func (d *draft) bind(ctx context.Context, in NewKey, k *Key) error {
 		d.quotas[q] = true
 	}
 	k.SubscriptionID, k.PlanID = sub.id, sub.plan.ID
-	if !sub.id.IsZero() && len(k.Scopes) > 0 && !apikey.Within(k.Scopes, sub.plan.Scopes) {
-		return invalid("body.scopes", "the plan %s does not grant all of them", sub.plan.Slug)
+	if err := granted(k, sub.plan); err != nil {
+		return err
 	}
 	if last := d.policy.lastDay(sub.plan, d.now); last != nil && k.ExpiresAt == nil {
 		k.ExpiresAt = last
 	}
 	return d.policy.withinLifetime(k, sub.plan)
+}
+
+// granted reports whether a key's scopes are within a plan; the zero plan is no
+// bound.
+func granted(k *Key, plan plans.Plan) error {
+	if len(k.Scopes) > 0 && !apikey.Within(k.Scopes, plan.Scopes) {
+		return invalid("body.scopes", "the plan %s does not grant all of them", plan.Slug)
+	}
+	return nil
 }
 
 // quota says how many live API keys an owner may hold: as many as its own bound

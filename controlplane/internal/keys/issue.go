@@ -136,7 +136,7 @@ func (s *Service) issue(ctx context.Context, caller access.Caller, b Batch, at f
 	}
 	for n := 1; ; n++ {
 		if request != nil {
-			if made, err := s.made(ctx, *request); err != nil || made != nil {
+			if made, err := s.made(ctx, *request, len(b.Keys)); err != nil || made != nil {
 				return made, err
 			}
 		}
@@ -148,7 +148,7 @@ func (s *Service) issue(ctx context.Context, caller access.Caller, b Batch, at f
 		if err != nil {
 			return nil, err
 		}
-		if len(d.insertion.Keys) == 0 {
+		if len(d.insertion.Keys) == 0 && request == nil {
 			return issued, nil
 		}
 		d.insertion.Request = request.answered(issued)
@@ -179,7 +179,7 @@ func (s *Service) request(caller access.Caller, b Batch) (*Request, error) {
 	return &Request{Caller: string(caller.Actor.Kind) + ":" + caller.Actor.ID, Key: key[:], Body: sum[:], At: s.now.Moment()}, nil
 }
 
-// answered is the request with what it made; nil for none.
+// answered is the request with what it was answered with; nil for none.
 func (r *Request) answered(issued []Issued) *Request {
 	if r == nil {
 		return nil
@@ -191,8 +191,9 @@ func (r *Request) answered(issued []Issued) *Request {
 	return &copied
 }
 
-// made answers a repeated request; nil where it is the first.
-func (s *Service) made(ctx context.Context, r Request) ([]Issued, error) {
+// made answers a repeated request, which is for n keys; nil where it is the
+// first.
+func (s *Service) made(ctx context.Context, r Request, n int) ([]Issued, error) {
 	made, body, err := s.store.Made(ctx, r)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -202,8 +203,8 @@ func (s *Service) made(ctx context.Context, r Request) ([]Issued, error) {
 	case string(body) != string(r.Body):
 		return nil, fault.New(fault.Invalid, "this Idempotency-Key was used for another body in the last 24 hours").
 			WithCode(CodeReused).WithFix("take a new Idempotency-Key for a new request")
-	case len(made) == 0:
-		return nil, fault.New(fault.Conflict, "what this Idempotency-Key made was deleted").WithFix("take a new Idempotency-Key")
+	case len(made) < n:
+		return nil, fault.New(fault.Conflict, "a key that this Idempotency-Key was answered with was deleted").WithFix("take a new Idempotency-Key")
 	}
 	all := make([]Issued, len(made))
 	for i, k := range made {

@@ -76,7 +76,8 @@ func (s *Service) RevokeByStart(ctx context.Context, caller access.Caller, start
 
 // Restore undoes a revocation, that of the key's successors at the same moment
 // included, as long as the policy says and unless the key was compromised. It
-// needs keys:write, and room under max_keys.
+// needs keys:write, room under max_keys, and that no other live key of the owner
+// has the label by now.
 func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key) (Key, error) {
 	if err := caller.Require(access.KeysWrite); err != nil {
 		return Key{}, err

@@ -97,15 +97,19 @@ func (k *Key) check(f *fault.Fields) {
 	}
 	f.Check(len(k.AllowPaths) <= MaxPaths, "body.allow_paths", "at most %d", MaxPaths)
 	for i, p := range k.AllowPaths {
-		f.Check(isPattern(p), fmt.Sprintf("body.allow_paths[%d]", i), "a path such as /reports or /users/*/keys, of at most %d bytes", MaxPath)
+		f.Check(isPattern(p), fmt.Sprintf("body.allow_paths[%d]", i), "a path such as /reports or /users/*/keys, with * for one whole segment, of at most %d bytes", MaxPath)
 	}
 	f.Check(k.RotateEveryDays >= 0 && k.RotateEveryDays <= MaxRotateDays, "body.rotate_every_days", "1 to %d", MaxRotateDays)
 	f.Check(k.RotateEveryDays == 0 || k.Kind == apikey.KindAPI, "body.rotate_every_days", "of API keys: a management key cannot rotate itself")
-	f.Check(k.RotateOverlapHours >= 0 && k.RotateOverlapHours <= MaxOverlapHours, "body.rotate_overlap_hours", "0 to %d", MaxOverlapHours)
+	checkOverlap(f, k.RotateOverlapHours)
 	field.Time(f, "body.not_before", k.NotBefore)
 	field.Time(f, "body.expires_at", k.ExpiresAt)
 	f.Check(k.NotBefore == nil || k.ExpiresAt == nil || k.NotBefore.Before(*k.ExpiresAt), "body.not_before", "a time before expires_at")
 	k.NotBefore, k.ExpiresAt = clock.StoredOrNil(k.NotBefore), clock.StoredOrNil(k.ExpiresAt)
+}
+
+func checkOverlap(f *fault.Fields, hours int) {
+	f.Check(hours >= 0 && hours <= MaxOverlapHours, "body.rotate_overlap_hours", "0 to %d", MaxOverlapHours)
 }
 
 // checkOverrides asks no plan for its limits: a plan may have them later, and the
@@ -157,9 +161,5 @@ func isMethod(m string) bool {
 }
 
 func isPattern(p string) bool {
-	if p == "" || p[0] != '/' || len(p) > MaxPath {
-		return false
-	}
-	return strings.IndexFunc(p, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' }) < 0 &&
-		!strings.Contains(p, "//") && !strings.Contains(p+"/", "/./") && !strings.Contains(p+"/", "/../")
+	return len(p) <= MaxPath && apikey.CheckPattern(p) && strings.IndexFunc(p, func(c rune) bool { return c >= 0x7f }) < 0
 }

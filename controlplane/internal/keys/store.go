@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -70,7 +71,7 @@ type Filter struct {
 // Narrow reports whether the filter leaves anything out.
 func (f *Filter) Narrow() bool {
 	return f.Kind != nil || f.Environment != apikey.AnyEnvironment || !f.OwnerID.IsZero() || f.Plan != "" || !f.PlanID.IsZero() ||
-		f.Status != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil || f.LastUsedBefore != nil || f.Search != ""
+		f.Status != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil || f.LastUsedBefore != nil || strings.TrimSpace(f.Search) != ""
 }
 
 // Quota bounds the live API keys of an owner: under a plan, or in all where
@@ -125,9 +126,17 @@ type Selection struct {
 	Filter *Filter
 	// Successors: what they were rotated into, too.
 	Successors bool
-	// Quotas must hold after the change, as of At.
+	// Quotas must hold after the change, and Label be held by one live key of its
+	// owner at most, as of At.
 	Quotas []Quota
+	Label  Label
 	At     time.Time
+}
+
+// Label is a label among an owner's keys; none where its Text is empty.
+type Label struct {
+	OwnerID id.User
+	Text    string
 }
 
 // Store keeps keys, under the same contract as users.Store. A key that was
@@ -139,12 +148,14 @@ type Store interface {
 	// a subscription or the Request at the same moment; MAX_KEYS_EXCEEDED: a
 	// quota would not hold. A management key closes the set-up window; where it
 	// may be written only in that window and the window is closed, the answer
-	// is a Conflict.
+	// is a Conflict. An insertion without keys only keeps the Request.
 	Insert(ctx context.Context, in Insertion) error
 	Update(ctx context.Context, key id.Key, change func(*Key) (*journal.Entry, error)) (Key, error)
 	// Edit is Update of all that is selected, in one transaction, and returns
 	// what was selected, without the successors. Keys without an entry are not
-	// written. NotFound where one of the IDs is not there.
+	// written. NotFound where one of the IDs is not there; Conflict
+	// MAX_KEYS_EXCEEDED and ALREADY_EXISTS where a quota or the label would not
+	// hold, with nothing changed.
 	Edit(ctx context.Context, s Selection, change func(*Key) (*journal.Entry, error)) ([]Key, error)
 	// Rotate locks a key, lets change edit it and make its successor, and writes
 	// both.

@@ -131,6 +131,9 @@ func (db *DB) Keys() *Keys { return &Keys{db} }
 
 // Insert implements keys.Store.
 func (s *Keys) Insert(ctx context.Context, in keys.Insertion) error {
+	if len(in.Keys) == 0 { // one statement, and nothing to tell
+		return translate(remember(ctx, s.db.bun, in.Request))
+	}
 	return s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
 		if err := remember(ctx, tx, in.Request); err != nil {
 			return nil, err

@@ -65,6 +65,20 @@ func labelsFree(ctx context.Context, tx bun.Tx, in keys.Insertion) error {
 	return fault.New(fault.Conflict, "a live key of this owner has this label").WithCode(fault.CodeTaken)
 }
 
+// labelHolds refuses what has brought a label to a second live key of its owner,
+// who is locked.
+func labelHolds(ctx context.Context, tx bun.Tx, l keys.Label, at time.Time) error {
+	if l.Text == "" {
+		return nil
+	}
+	n, err := labelled(tx.NewSelect(), []id.User{l.OwnerID}, []string{l.Text}, at).Count(ctx)
+	if err != nil || n < 2 {
+		return err
+	}
+	return fault.New(fault.Conflict, "another live key of this owner has the label by now").WithCode(fault.CodeTaken).
+		WithFix("revoke that key first, or leave this one as it is")
+}
+
 // labelled narrows a query to live keys that have the label that stands at the
 // same place as their owner.
 func labelled(q *bun.SelectQuery, owners []id.User, labels []string, at time.Time) *bun.SelectQuery {
@@ -119,7 +133,7 @@ func quotasHold(ctx context.Context, tx bun.Tx, quotas []keys.Quota, at time.Tim
 
 // remember keeps a request, once: where it was kept less than a day ago the
 // answer is ALREADY_EXISTS. It waits for another that keeps it at this moment.
-func remember(ctx context.Context, tx bun.Tx, r *keys.Request) error {
+func remember(ctx context.Context, tx bun.IDB, r *keys.Request) error {
 	if r == nil {
 		return nil
 	}

@@ -15,7 +15,11 @@ import (
 func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.Key) (*journal.Entry, error)) ([]keys.Key, error) {
 	var selected []keys.Key
 	err := s.db.change(ctx, func(ctx context.Context, tx bun.Tx) (entries []journal.Entry, err error) {
-		if err := lockUsers(ctx, tx, quotaOwners(sel.Quotas)...); err != nil {
+		owners := quotaOwners(sel.Quotas)
+		if sel.Label.Text != "" {
+			owners = append(owners, sel.Label.OwnerID)
+		}
+		if err := lockUsers(ctx, tx, owners...); err != nil {
 			return nil, err
 		}
 		rows, err := lockSelected(ctx, tx, sel)
@@ -49,6 +53,9 @@ func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.K
 			}
 		}
 		if err := writeKeys(ctx, tx, edited); err != nil {
+			return nil, err
+		}
+		if err := labelHolds(ctx, tx, sel.Label, sel.At); err != nil {
 			return nil, err
 		}
 		return entries, quotasHold(ctx, tx, sel.Quotas, sel.At)

@@ -105,7 +105,11 @@ func reasons(c apikey.Code, s subject) (source Origin, rule, input map[string]an
 	case apikey.NotYetValid:
 		return OfKey, map[string]any{"not_before": k.NotBefore}, now
 	case apikey.Expired:
-		return OfKey, map[string]any{"expires_at": k.ExpiresAt}, now
+		rule = map[string]any{"expires_at": k.ExpiresAt}
+		if s.row.RotateBy != nil { // its end may be that of the grace after this
+			rule["rotate_by"], rule["rotate_overlap_hours"] = k.RotateBy, s.row.RotateOverlapHours
+		}
+		return OfKey, rule, now
 	case apikey.TrialEnded:
 		return OfSubscription, subscribed(sub, "trial_ends_at", sub.TrialEndsAt), now
 	case apikey.OwnerDisabled:
