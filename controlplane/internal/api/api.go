@@ -166,6 +166,7 @@ func document(c Config) huma.Config {
 	config.CreateHooks = nil // no $schema members, no Link headers
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.RejectUnknownQueryParameters = true
+	config.Formats = readable(config.Formats)
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	// Whatever is JSON of no shape of ours is an object: metadata, and what changed.
 	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[json.RawMessage](), reflect.TypeFor[map[string]any]())

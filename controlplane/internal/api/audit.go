@@ -54,11 +54,11 @@ func viewEvent(e journal.Event) eventView {
 // because huma fills in only exported embedded structs.
 type EventFilter struct {
 	ActorKind  string    `query:"actor_kind" enum:"key,user,holder,cli,setup,system"`
-	ActorID    string    `query:"actor_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$"`
-	Action     string    `query:"action" maxLength:"130" pattern:"^[a-z_]+\\.([a-z_]+|\\*)$" doc:"One action, such as key.revoke, or key.* for all that is done to keys." example:"key.*"`
-	TargetKind string    `query:"target_kind" maxLength:"64" pattern:"^[a-z_]*$" example:"key"`
-	TargetID   string    `query:"target_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$"`
-	RequestID  string    `query:"request_id" maxLength:"64" pattern:"^[A-Za-z0-9.-]*$"`
+	ActorID    string    `query:"actor_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$" patternDescription:"letters, digits and any of _ . : -"`
+	Action     string    `query:"action" maxLength:"130" pattern:"^[a-z_]+\\.([a-z_]+|\\*)$" patternDescription:"an action, such as key.revoke, or key.* for all of a kind" doc:"One action, such as key.revoke, or key.* for all that is done to keys." example:"key.*"`
+	TargetKind string    `query:"target_kind" maxLength:"64" pattern:"^[a-z_]*$" patternDescription:"a word of a-z and _" example:"key"`
+	TargetID   string    `query:"target_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$" patternDescription:"letters, digits and any of _ . : -"`
+	RequestID  string    `query:"request_id" maxLength:"64" pattern:"^[A-Za-z0-9.-]*$" patternDescription:"letters, digits, . and -"`
 	Since      time.Time `query:"since" doc:"The first moment, RFC 3339."`
 	Until      time.Time `query:"until" doc:"The first moment after."`
 }

@@ -80,8 +80,8 @@ func exampleBodies(examples map[string]any) *huma.RequestBody {
 func caller(ctx context.Context) access.Caller { return web.CallerOf(ctx) }
 
 // problemOf is huma's way to an error: what a handler returned, or what huma
-// found wrong with the request. huma's own texts stay, the values that it found
-// do not: one of them may be the whole body, with a key in it.
+// found wrong with the request. The values that it found are dropped: one of them
+// may be the whole body, with a key in it.
 func problemOf(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 	p := problem(status, message, errs)
 	if ctx != nil {
@@ -115,8 +115,7 @@ func problem(status int, message string, errs []error) *web.Problem {
 func details(p *web.Problem, errs []error) *web.Problem {
 	for _, err := range errs {
 		if d, ok := err.(huma.ErrorDetailer); ok {
-			detail := d.ErrorDetail()
-			p = p.At(plainLocation(detail.Location), detail.Message)
+			p = wrong(p, d.ErrorDetail())
 		}
 	}
 	return p

@@ -51,7 +51,7 @@ func syntax(err error) *Problem {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return p.At(bodyAt(s.JSONPointer), "the JSON value ends too early")
 	}
-	return p.At(bodyAt(s.JSONPointer), fmt.Sprintf("not JSON in UTF-8 at byte %d", s.ByteOffset))
+	return p.At(bodyAt(s.JSONPointer), "not JSON in UTF-8 at byte %d", s.ByteOffset)
 }
 
 // walk looks at every token of a valid text, for its depth and for NUL.
@@ -73,7 +73,7 @@ func walk(data []byte) *Problem {
 }
 
 func tooDeep() *Problem {
-	return NewProblem(CodeMalformed).At(bodyAt(""), fmt.Sprintf("it is nested deeper than %d levels", maxDepth))
+	return NewProblem(CodeMalformed).At(bodyAt(""), "it is nested deeper than %d levels", maxDepth)
 }
 
 var strict = json.RejectUnknownMembers(true)
@@ -125,7 +125,7 @@ func wanted(t reflect.Type) string {
 }
 
 func invalidAt(pointer jsontext.Pointer, message string) *Problem {
-	return NewProblem(Code(fault.CodeInvalid)).At(bodyAt(pointer), message)
+	return NewProblem(Code(fault.CodeInvalid)).At(bodyAt(pointer), "%s", message)
 }
 
 // bodyAt writes a JSON pointer as a location, such as "body.scopes[0]". A client

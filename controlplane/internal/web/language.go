@@ -135,13 +135,19 @@ func (s sentence) english() string { return fmt.Sprintf(s.Format, s.Args...) }
 // in says the sentence in another language, or what is known about the code with
 // the English sentence behind it, for it may hold what the reader needs.
 func (s sentence) in(translations map[string]string, general string) string {
-	if s.Format == "%s" && len(s.Args) == 1 { // a sentence that was chosen from a table
-		s = sentence{Format: fmt.Sprint(s.Args[0])}
-	}
-	if t, ok := translations[s.Format]; ok {
-		return fmt.Sprintf(t, s.Args...)
+	if t, ok := s.translated(translations); ok {
+		return t
 	}
 	return general + " (" + s.english() + ")"
+}
+
+func (s sentence) translated(translations map[string]string) (string, bool) {
+	if s.Format == "%s" && len(s.Args) == 1 { // a sentence that was chosen from a table
+		t, ok := translations[fmt.Sprint(s.Args[0])]
+		return t, ok
+	}
+	t, ok := translations[s.Format]
+	return fmt.Sprintf(t, s.Args...), ok
 }
 
 // translate puts the texts into the reader's language. It changes nothing of a
@@ -163,5 +169,12 @@ func (p *Problem) translate(l Language) {
 	}
 	if p.fixSaid.Format != "" {
 		p.Fix = p.fixSaid.in(spanishSentences, t.Fix)
+	}
+	for i, want := range p.wants {
+		for _, known := range [...]map[string]string{spanishWants, spanishSentences} {
+			if said, ok := want.translated(known); ok {
+				p.Errors[i].Message = said
+			}
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -72,7 +73,9 @@ func TestTranslationsTakeTheSameArguments(t *testing.T) {
 		}
 		return all
 	}
-	for english, translated := range spanishSentences {
+	known := maps.Clone(spanishSentences)
+	maps.Copy(known, spanishWants)
+	for english, translated := range known {
 		if fmt.Sprint(verbs(english)) != fmt.Sprint(verbs(translated)) {
 			t.Errorf("%q and %q", english, translated)
 		}

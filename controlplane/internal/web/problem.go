@@ -38,9 +38,10 @@ type Problem struct {
 	retryAfter time.Duration
 	cause      error
 
-	texts         Code     // whose texts it has
-	said, fixSaid sentence // what stands in their place, where anything does
-	language      Language // of the texts, once it is finished
+	texts         Code       // whose texts it has
+	said, fixSaid sentence   // what stands in their place, where anything does
+	wants         []sentence // the messages of Errors
+	language      Language   // of the texts, once it is finished
 }
 
 // FieldError is one wrong value: where it stands and what would be right.
@@ -74,9 +75,12 @@ func (p *Problem) Advise(format string, args ...any) *Problem {
 	return p
 }
 
-// At adds a wrong value and returns p.
-func (p *Problem) At(location, message string) *Problem {
-	p.Errors = append(p.Errors, FieldError{Location: location, Message: message})
+// At adds a wrong value and returns p. A format that the translations know is
+// said in the reader's language, others in English.
+func (p *Problem) At(location, format string, args ...any) *Problem {
+	said := sentence{format, args}
+	p.wants = append(p.wants, said)
+	p.Errors = append(p.Errors, FieldError{Location: location, Message: said.english()})
 	return p
 }
 
@@ -118,7 +122,7 @@ func ProblemOf(err error) *Problem {
 	}
 	p.retryAfter = f.RetryAfter
 	for _, field := range f.Fields {
-		p.Errors = append(p.Errors, FieldError(field))
+		p = p.At(field.Location, "%s", field.Message)
 	}
 	if f.Unwrap() != nil {
 		p.cause = err

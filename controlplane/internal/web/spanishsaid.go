@@ -2,8 +2,8 @@ package web
 
 // spanishSentences says in Spanish what faults and doors say about an occurrence,
 // by the format in English. One that is missing here is no defect: the reader is
-// then told what is known about the code, and the English sentence. Messages of
-// single values, in errors, are English everywhere.
+// then told what is known about the code, and the English sentence; the message of
+// a single value, in errors, is then the English one.
 var spanishSentences = map[string]string{
 	// access
 	"this credential lacks the scope %s":                                                        "esta credencial carece del ámbito %s",
