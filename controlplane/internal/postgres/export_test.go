@@ -10,40 +10,28 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/users"
 )
 
-// ExplainKeys runs a list and returns the server's account of each query that
-// it takes, as JSON.
-func (db *DB) ExplainKeys(ctx context.Context, f keys.Filter) (plans [][]byte, err error) {
+// ExplainKeys runs a list and returns it with the server's account of each query
+// that it takes, as JSON.
+func (db *DB) ExplainKeys(ctx context.Context, f keys.Filter) (list []keys.Key, plans [][]byte, err error) {
 	var rows []*keyRow
-	explain := func(q *bun.SelectQuery) {
+	s := db.Keys()
+	err = s.list(ctx, &f, &rows, func(ctx context.Context, q *bun.SelectQuery, way avoid) error {
 		var plan []byte
-		if err == nil {
-			err = db.bun.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-				if scattered(&f) {
-					_, _ = tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off")
+		err := db.bun.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+			if way != nothing {
+				if err := way.take(ctx, tx); err != nil {
+					return err
 				}
-				return tx.NewRaw("EXPLAIN (ANALYZE, FORMAT JSON) ?", q.Model(&rows)).Scan(ctx, &plan)
-			})
+			}
+			return tx.NewRaw("EXPLAIN (ANALYZE, FORMAT JSON) ?", q).Scan(ctx, &plan)
+		})
+		if err != nil {
+			return err
 		}
 		plans = append(plans, plan)
-	}
-	if !scattered(&f) {
-		explain(listQuery(db.bun, &f))
-		return plans, err
-	}
-	budget, err := db.Keys().walkable(ctx, &f)
-	if budget > 0 && err == nil {
-		q := walk(db.bun, &f, budget)
-		explain(q)
-		if err == nil {
-			err = q.Scan(ctx)
-		}
-		if len(rows) == f.Limit {
-			return plans, err
-		}
-		rows = nil
-	}
-	explain(gather(db.bun.NewSelect(), db.bun, &f))
-	return plans, err
+		return s.ask(ctx, q, way)
+	})
+	return domainsOf(rows), plans, err
 }
 
 // ExplainSubscriptions is ExplainKeys of subscriptions.

@@ -41,18 +41,23 @@ const (
 // it may hold: each range is in the order of the list already, so the server
 // merges them and reads no more rows than the page has, and one of each range.
 func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
-	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
 	var rows []*keyRow
-	var err error
-	if scattered(&f) {
-		rows, err = s.listScattered(ctx, &f)
-	} else {
-		err = listQuery(s.db.bun, &f).Model(&rows).Scan(ctx)
-	}
-	if err != nil {
+	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
+	if err := s.list(ctx, &f, &rows, s.ask); err != nil {
 		return nil, translate(err)
 	}
 	return domainsOf(rows), nil
+}
+
+// list reads a page, each query that it takes by ask.
+func (s *Keys) list(ctx context.Context, f *keys.Filter, rows *[]*keyRow, ask asker) error {
+	switch {
+	case scattered(f):
+		return s.listScattered(ctx, f, rows, ask)
+	case cut(f):
+		return s.listCut(ctx, f, rows, ask)
+	}
+	return ask(ctx, listQuery(s.db.bun, f).Model(rows), nothing)
 }
 
 func listQuery(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
@@ -126,19 +131,27 @@ func ranges(db *bun.DB, f *keys.Filter, budget int) (parts []string) {
 		parts = append(parts, "("+q.String()+")")
 	}
 	statuses, places := keys.Statuses, environments(f)
-	if f.Status != "" {
+	// OFFSET 0: the few are found first, whatever else there is to know of them.
+	due := bun.SafeQuery("(SELECT * FROM keys k WHERE "+stampIsDue+" OFFSET 0)", f.At)
+	// Stamps tell of expiries, too: where they hold, no index reads what they rule out.
+	stamps := f.Status != "" || f.ExpiresBefore != nil
+	switch {
+	case f.Status != "":
 		statuses = []keys.Status{f.Status}
-		// OFFSET 0: the few are found first, whatever else there is to know of them.
-		due := bun.SafeQuery("(SELECT * FROM keys k WHERE "+stampIsDue+" OFFSET 0)", f.At)
 		add(due, statusSQL+" = ?", f.At, f.At, f.At, string(f.Status))
+	case stamps:
+		add(due, "k.deleted_at IS NULL")
 	}
 	if places == nil {
 		places = []string{"live", "test", ""}
 	}
 	for _, status := range statuses {
 		stamped, args := "k.status = ?", []any{string(status)}
-		if f.Status != "" {
+		if stamps {
 			stamped, args = stamped+" AND "+stampHolds, append(args, f.At)
+		}
+		if f.ExpiresBefore != nil && slices.Contains(unexpired, status) {
+			stamped, args = stamped+" AND "+expirySQL+" > ?", append(args, f.At)
 		}
 		if led { // the indexes of owners and plans do not have the environment
 			add(bun.Ident("keys"), stamped, args...)
@@ -186,9 +199,6 @@ func narrowed(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 	}
 	if f.ExpiresBefore != nil {
 		q.Where(expirySQL+" < ?", *f.ExpiresBefore)
-		if slices.Contains(unexpired, f.Status) { // it follows, and keeps an index from reading what is over
-			q.Where(expirySQL+" > ?", f.At)
-		}
 	}
 	if f.LastUsedBefore != nil {
 		q.Where(lastUseSQL+" < ?", *f.LastUsedBefore)

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"math"
 
@@ -12,15 +11,15 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 )
 
-// Keys that contain a tag, a scope or a part of a text, and those of a range of
-// expiries or last uses in another order than that, lie scattered in the indexes that have
-// the list's order. They are found in one of two ways: by walking such an index
-// until the page is full, right where many are meant, or by asking the index
-// over what they have in common and sorting, right where few are. The server's
-// own guess is not good enough: it takes a tag that nobody has for half as
-// frequent as the rarest that it knows, and cannot know that what it looks for
-// stands at the far end. So the choice is made here, by its statistics, and a
-// walk that takes much longer than it should is given up for the other way.
+// Keys that contain a tag, a scope or a part of a text lie scattered in the
+// indexes that have the list's order. They are found in one of two ways: by
+// walking such an index until the page is full, right where many are meant, or
+// by asking the index over what they have in common and sorting, right where few
+// are. The server's own guess is not good enough: it takes a tag that nobody has
+// for half as frequent as the rarest that it knows, and cannot know that what it
+// looks for stands at the far end. So the choice is made here, by its
+// statistics, and a walk that takes much longer than it should is given up for
+// the other way.
 
 // wary is how many times the rows that a walk should need it may look at.
 const wary = 4
@@ -28,40 +27,31 @@ const wary = 4
 // scattered reports whether a filter asks for keys that no index has together
 // and in the order of the list.
 func scattered(f *keys.Filter) bool {
-	return f.Search != "" || f.Tag != "" || f.Scope != "" ||
-		f.ExpiresBefore != nil && f.SortBy != keys.ByExpiry || f.LastUsedBefore != nil && f.SortBy != keys.ByLastUse
+	return f.Search != "" || f.Tag != "" || f.Scope != ""
 }
 
-// apart splits a filter into what indexes lead with, in its order, and the rest.
+// apart splits a filter into what the indexes in the order of the list know, and
+// the rest.
 func apart(f *keys.Filter) (led, rest keys.Filter) {
 	led = *f
-	led.Tag, led.Scope, led.Search, led.ExpiresBefore, led.LastUsedBefore = "", "", "", nil, nil
-	return led, keys.Filter{
-		Tag: f.Tag, Scope: f.Scope, Search: f.Search, ExpiresBefore: f.ExpiresBefore, LastUsedBefore: f.LastUsedBefore,
-		Status: f.Status, At: f.At,
-	}
+	led.Tag, led.Scope, led.Search = "", "", ""
+	return led, keys.Filter{Tag: f.Tag, Scope: f.Scope, Search: f.Search}
 }
 
-func (s *Keys) listScattered(ctx context.Context, f *keys.Filter) (rows []*keyRow, err error) {
+func (s *Keys) listScattered(ctx context.Context, f *keys.Filter, rows *[]*keyRow, ask asker) error {
 	budget, err := s.walkable(ctx, f)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if budget > 0 {
-		err := walk(s.db.bun, f, budget).Model(&rows).Scan(ctx)
-		if err != nil || len(rows) == f.Limit {
-			return rows, err
-		}
-		rows = nil
-	}
-	err = s.db.bun.RunInTx(ctx, &sql.TxOptions{ReadOnly: true}, func(ctx context.Context, tx bun.Tx) error {
-		// Else it might read the whole table to find the few.
-		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+		err := ask(ctx, walk(s.db.bun, f, budget).Model(rows), nothing)
+		if err != nil || len(*rows) == f.Limit {
 			return err
 		}
-		return gather(tx.NewSelect(), s.db.bun, f).Model(&rows).Scan(ctx)
-	})
-	return rows, err
+		*rows = nil
+	}
+	// Else it might read the whole table to find the few.
+	return ask(ctx, gather(s.db.bun, f).Model(rows), readingTables)
 }
 
 // walk looks through the next rows in the order of the list: of the table, or of
@@ -71,15 +61,15 @@ func walk(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
 		return merged(db, f, budget)
 	}
 	led, rest := apart(f)
-	next := page(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led, orderOfIDs).Limit(int64(budget))
+	next := page(narrowed(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led), &led, orderOfIDs).Limit(int64(budget))
 	return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", next), &rest), f, computed(orderOfIDs))
 }
 
 // gather finds all that there are before it sorts: OFFSET 0 keeps the server
 // from doing otherwise.
-func gather(q *bun.SelectQuery, db *bun.DB, f *keys.Filter) *bun.SelectQuery {
+func gather(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
 	found := narrowed(withStatus(db.NewSelect().TableExpr("keys AS k").ColumnExpr("k.*").Where("k.deleted_at IS NULL"), f), f)
-	return page(q.ModelTableExpr("(? OFFSET 0) AS k", found), f, orderOfIDs)
+	return page(db.NewSelect().ModelTableExpr("(? OFFSET 0) AS k", found), f, orderOfIDs)
 }
 
 // walkable returns how many rows a walk may look at, 0 where gathering is the
@@ -91,19 +81,21 @@ func (s *Keys) walkable(ctx context.Context, f *keys.Filter) (int, error) {
 		return 0, err
 	}
 	led, rest := apart(f)
-	within := all
-	if ranged(f) {
-		rows, err := s.expected(ctx, led)
+	within, frequency := all, 1.0
+	if ranged(f) || f.ExpiresBefore != nil || f.LastUsedBefore != nil {
+		rows, err := s.expected(ctx, &led)
 		if err != nil {
 			return 0, err
 		}
 		within = min(max(rows, 1), all)
 	}
-	rows, err := s.expected(ctx, rest)
-	if err != nil {
-		return 0, err
+	if f.Search != "" {
+		rows, err := s.expected(ctx, &keys.Filter{Search: rest.Search})
+		if err != nil {
+			return 0, err
+		}
+		frequency = min(rows/all, 1)
 	}
-	frequency := min(rows/all, 1)
 	for _, w := range []struct {
 		column string
 		words  []string
@@ -134,16 +126,16 @@ func (s *Keys) frequency(ctx context.Context, column string, words []string) (kn
 	return known, err
 }
 
-// expected returns how many keys the server believes that a filter leaves, but
-// for its tag, its scope and, where there is something else, its status.
-func (s *Keys) expected(ctx context.Context, f keys.Filter) (float64, error) {
+// expected returns how many keys the server believes that a filter leaves. Where
+// there is a time that keys expire before, it is not asked for the status as
+// well, for it takes the two to be independent.
+func (s *Keys) expected(ctx context.Context, f *keys.Filter) (float64, error) {
 	var plan []byte
-	f.Tag, f.Scope = "", ""
 	q := s.db.bun.NewSelect().Model((*keyRow)(nil)).Column("id").Where("k.deleted_at IS NULL")
-	if f.Search == "" && f.ExpiresBefore == nil && f.LastUsedBefore == nil {
-		withStatus(q, &f)
+	if f.ExpiresBefore == nil {
+		withStatus(q, f)
 	}
-	if err := s.db.bun.NewRaw("EXPLAIN (FORMAT JSON) ?", narrowed(q, &f)).Scan(ctx, &plan); err != nil {
+	if err := s.db.bun.NewRaw("EXPLAIN (FORMAT JSON) ?", narrowed(q, f)).Scan(ctx, &plan); err != nil {
 		return 0, err
 	}
 	var plans []struct {

@@ -53,39 +53,44 @@ func everyState(t *testing.T, h *house, now time.Time) []keys.Key {
 }
 
 // At every moment a list by status holds what Status says, however long ago the
-// stamps were made; and in one range and plainly alike.
+// stamps were made; in one range and plainly alike, and cut off at an expiry.
 func TestListsBySQLSayWhatStatusSays(t *testing.T) {
 	t.Parallel()
 	h := furnish(t, pgtest.DSN(t))
 	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
 	all := everyState(t, h, now)
+	before, after := now.Add(-time.Minute), now.Add(90*time.Minute)
 	check := func(when string, at time.Time) {
 		t.Helper()
-		for _, status := range keys.Statuses {
-			var want []string
-			for i := range all {
-				if all[i].Status(at) == status {
-					want = append(want, all[i].ID.String())
-				}
-			}
-			slices.Sort(want)
+		for _, status := range append(keys.Statuses, "") {
 			for name, f := range map[string]keys.Filter{
 				"of everybody": {}, "of an owner": {OwnerID: users.DefaultID}, "plainly": {Search: "state"}, "by name": {SortBy: keys.ByName},
+				"over before": {ExpiresBefore: &before}, "over before, by name": {ExpiresBefore: &before, SortBy: keys.ByName},
+				"of an owner, over before": {OwnerID: users.DefaultID, ExpiresBefore: &before},
+				"of an owner, over after":  {OwnerID: users.DefaultID, ExpiresBefore: &after, SortBy: keys.ByExpiry},
+				"live, over after":         {Environment: apikey.Live, ExpiresBefore: &after, SortBy: keys.ByName},
 			} {
 				f.Status, f.At, f.Limit = status, at, keys.MaxBatch
 				if f.SortBy == "" {
 					f.SortBy = keys.ByCreation
 				}
-				var got []string
+				var want, got []string
+				for i := range all {
+					over := f.ExpiresBefore == nil || all[i].ExpiresAt != nil && all[i].ExpiresAt.Before(*f.ExpiresBefore)
+					if over && (status == "" || all[i].Status(at) == status) {
+						want = append(want, all[i].ID.String())
+					}
+				}
 				for _, k := range must[[]keys.Key](t)(h.db.Keys().List(ctx, f)) {
 					got = append(got, k.ID.String())
 				}
+				slices.Sort(want)
 				slices.Sort(got)
 				if !slices.Equal(got, want) {
-					t.Errorf("%s, %s %s: %d keys, want %d", when, status, name, len(got), len(want))
+					t.Errorf("%s, %q %s: %d keys, want %d", when, status, name, len(got), len(want))
 				}
 				if n := must[int](t)(h.db.Keys().Count(ctx, f)); n != len(want) {
-					t.Errorf("%s, %s %s: counted %d, want %d", when, status, name, n, len(want))
+					t.Errorf("%s, %q %s: counted %d, want %d", when, status, name, n, len(want))
 				}
 			}
 		}
