@@ -31,7 +31,7 @@ type KeyFilter struct {
 	ExpiresBefore  time.Time `query:"expires_before" doc:"Keys whose expires_at is before this, RFC 3339."`
 	LastUsedBefore time.Time `query:"last_used_before" doc:"Keys that were last used before this, RFC 3339, or never."`
 	Q              string    `query:"q" maxLength:"200" example:"ci" doc:"A part of the name, of the start or of the last four, of 3 to 64 characters, in either case. Never a key: see POST /api/v1/keys/lookup."`
-	Sort           string    `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at,last_used_at,-last_used_at" doc:"- stands for the reverse. Where it is not given: expires_at with expires_before, else last_used_at with last_used_before, else -created_at. What never expires comes after what does, what was never used before what was. A key that is used while its list is read may move to another page."`
+	Sort           string    `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at,last_used_at,-last_used_at" default:"-created_at" doc:"- stands for the reverse. What never expires comes after what does, what was never used before what was. A key that is used while its list is read may move to another page."`
 }
 
 type listKeysInput struct {
@@ -87,23 +87,16 @@ func (a *api) listKeys(ctx context.Context, in *listKeysInput) (*listOutput[KeyV
 	return pageOf(PageInput{Limit: in.Limit}, all, a.viewKey, func(k keys.Key) string { return placeOf(&k, in.Sort) }), nil
 }
 
-// filterOf parses the query, and fills in the order where none is asked for: what
-// ends first, or was not used for longest, comes first where that is the question.
+// filterOf parses the query.
 func (a *api) filterOf(in *KeyFilter) (keys.Filter, error) {
 	var wrong fault.Fields
-	switch {
-	case in.Sort != "":
-	case !in.ExpiresBefore.IsZero():
-		in.Sort = "expires_at"
-	case !in.LastUsedBefore.IsZero():
-		in.Sort = "last_used_at"
-	default:
-		in.Sort = "-created_at"
-	}
 	f := keys.Filter{
 		OwnerID: optionalID[id.UserKind](&wrong, "query.owner_id", in.OwnerID), Plan: in.Plan, Status: keys.Status(in.Status),
 		Tag: in.Tag, Scope: in.Scope, Search: in.Q,
 		SortBy: keys.SortBy(strings.TrimPrefix(in.Sort, "-")), Ascending: !strings.HasPrefix(in.Sort, "-"),
+	}
+	if in.Sort == "" {
+		f.Ascending = false
 	}
 	if !in.ExpiresBefore.IsZero() {
 		f.ExpiresBefore = &in.ExpiresBefore
