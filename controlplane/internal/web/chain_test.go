@@ -135,6 +135,11 @@ func TestProblems(t *testing.T) {
 	if n := strings.Count(log.String(), "cause-in-log"); n != 4 {
 		t.Errorf("want each of 4 causes in the log once, got %d:\n%s", n, log.String())
 	}
+	for line := range strings.Lines(log.String()) { // only what went wrong here raises an alarm
+		if strings.Contains(line, `"level":"ERROR"`) != strings.Contains(line, `"status":500`) {
+			t.Errorf("the level is off: %s", line)
+		}
+	}
 }
 
 func TestWideLine(t *testing.T) {

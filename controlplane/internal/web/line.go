@@ -47,7 +47,7 @@ func observed(next http.Handler, o *Options) http.Handler {
 func (x *exchange) write(r *http.Request, end time.Time, took time.Duration) {
 	l := &x.line
 	level := slog.LevelInfo
-	if l.Cause != nil || x.response.status >= http.StatusInternalServerError {
+	if x.failed() {
 		level = slog.LevelError
 	}
 	log := x.settings.Log.Handler()
@@ -78,6 +78,13 @@ func (x *exchange) write(r *http.Request, end time.Time, took time.Duration) {
 	record.AddAttrs(attrs...)
 	record.AddAttrs(l.attrs...)
 	_ = log.Handle(x, record) // where the log itself fails there is nobody to tell
+}
+
+// failed reports whether something went wrong here. Behind a refusal a cause only
+// explains it, as of a name that is taken: clients cannot raise alarms.
+func (x *exchange) failed() bool {
+	refused := x.response.status >= http.StatusBadRequest && x.response.status < http.StatusInternalServerError
+	return x.response.status >= http.StatusInternalServerError || x.line.stack != nil || x.line.Cause != nil && !refused
 }
 
 // methodLabel returns the method where it is one of the known ones: clients may
