@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	gate "github.com/latchkey/latchkey/controlplane/internal/caller"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/identity"
 	"github.com/latchkey/latchkey/controlplane/internal/web"
 )
@@ -117,6 +118,8 @@ func (a *api) withoutBearer(r *http.Request, v *visit) (access.Caller, error) {
 		return c, err
 	case v.shown:
 		return c, identity.Ended()
+	case r.URL.Path == mePath || strings.HasPrefix(r.URL.Path, mePath+"/"):
+		return c, fault.New(fault.Unauthorized, "this is for a signed-in user").WithFix("sign in: POST /auth/v1/login/local")
 	}
 	return c, gate.Missing()
 }

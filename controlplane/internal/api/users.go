@@ -117,7 +117,9 @@ func (a *api) registerUsers() {
 			}
 			return userAnswer(a.Services.Users.ByID(ctx, caller(ctx), user))
 		})
-	huma.Register(a.huma, operation(http.MethodPatch, "/api/v1/users/{id}", "Users", "update-user", "Change a user", access.UsersWrite), a.patchUser)
+	change := operation(http.MethodPatch, "/api/v1/users/{id}", "Users", "update-user", "Change a user", access.UsersWrite)
+	change.Description += " The last owner who can sign in stays one: 409 `LAST_OWNER`."
+	huma.Register(a.huma, change, a.patchUser)
 }
 
 func (a *api) listUsers(ctx context.Context, in *listUsersInput) (*listOutput[UserView], error) {

@@ -39,6 +39,7 @@ func TestUserFilters(t *testing.T) {
 		"disabled=true":                 {"Gone"},
 		"disabled=false&kind=person":    {"Ada Lovelace", "Grace"},
 		"username=ada":                  {"Ada Lovelace"},
+		"username=Ada":                  {"Ada Lovelace"}, // as it may be written when one is made, or signs in
 		"external_id=cust-2":            {"Importer"},
 		"q=LOVE":                        {"Ada Lovelace"},
 		"q=countess":                    {"Ada Lovelace"},

@@ -116,6 +116,11 @@ func (s *Service) check(ctx context.Context, hash users.PasswordHash, password s
 
 // hash hashes a new password in its turn.
 func (s *Service) hash(ctx context.Context, password string) (hash users.PasswordHash, err error) {
+	var f fault.Fields
+	f.Check(len(password) >= users.MinPassword && len(password) <= users.MaxPassword, "body.password", "%d to %d bytes", users.MinPassword, users.MaxPassword)
+	if err := f.Err(); err != nil {
+		return "", err
+	}
 	failed := s.gate.through(ctx, func() {
 		s.gate.count()
 		hash, err = users.HashPassword(password)

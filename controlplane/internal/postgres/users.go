@@ -49,8 +49,6 @@ func (r *userRow) domain() users.User {
 	}
 }
 
-func (r *userRow) bumpVersion() { r.Version++ }
-
 // Users keeps users.
 type Users struct{ db *DB }
 
@@ -71,8 +69,43 @@ func (s *Users) Insert(ctx context.Context, u users.User, e journal.Entry) error
 }
 
 // Update implements users.Store.
-func (s *Users) Update(ctx context.Context, user id.User, change func(*users.User) (*journal.Entry, error)) (users.User, error) {
-	return update(ctx, s.db, &userRow{ID: user}, (*userRow).domain, rowOfUser, change)
+func (s *Users) Update(ctx context.Context, user id.User, change func(*users.User) (*journal.Entry, error)) (edited users.User, err error) {
+	err = s.db.change(ctx, func(ctx context.Context, tx bun.Tx) ([]journal.Entry, error) {
+		row := &userRow{ID: user}
+		if err := tx.NewSelect().Model(row).WherePK().For("UPDATE").Scan(ctx); err != nil {
+			return nil, err
+		}
+		before := row.domain()
+		edited = before
+		entry, err := change(&edited)
+		if err != nil || entry == nil {
+			return nil, err
+		}
+		if before.OpensAll() && !edited.OpensAll() {
+			if err := anotherOwner(ctx, tx, user); err != nil {
+				return nil, err
+			}
+		}
+		edited.Version++
+		_, err = tx.NewUpdate().Model(rowOfUser(edited)).WherePK().Exec(ctx)
+		return []journal.Entry{*entry}, err
+	})
+	return edited, err
+}
+
+// anotherOwner refuses where no other user OpensAll. Whoever else stops being one
+// waits at the row of the set-up window, which is about the first of them, and
+// then sees what was done here.
+func anotherOwner(ctx context.Context, tx bun.Tx, but id.User) error {
+	if _, err := tx.ExecContext(ctx, "SELECT FROM bootstrap FOR UPDATE"); err != nil {
+		return err
+	}
+	var there bool
+	err := tx.NewRaw("SELECT EXISTS (SELECT FROM users WHERE role = 'owner' AND disabled_at IS NULL AND password_hash <> '' AND id <> ?)", but).Scan(ctx, &there)
+	if err == nil && !there {
+		err = users.LastOwner()
+	}
+	return err
 }
 
 // ByID implements users.Store.

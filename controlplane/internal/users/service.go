@@ -38,7 +38,8 @@ type NewUser struct {
 }
 
 // Create makes a user. It needs users:write, and everything that the user's
-// role holds; the set-up window may make an owner and nobody else.
+// role holds; the set-up window may make an owner with a password and nobody
+// else: it closes with that, and nobody could come in who cannot sign in.
 func (s *Service) Create(ctx context.Context, caller access.Caller, in NewUser) (User, error) {
 	now := s.now.Moment()
 	u := User{
@@ -52,7 +53,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewUser) 
 	if u.Role == "" {
 		u.Role = access.Member
 	}
-	if err := mayCreate(caller, u.Role); err != nil {
+	if err := mayCreate(caller, u); err != nil {
 		return User{}, err
 	}
 	if err := u.check(); err != nil {
@@ -63,14 +64,14 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, in NewUser) 
 	return u, s.store.Insert(ctx, u, e)
 }
 
-func mayCreate(caller access.Caller, role access.Role) error {
-	if caller.IsSetup() && role == access.Owner {
+func mayCreate(caller access.Caller, u User) error {
+	if caller.IsSetup() && u.OpensAll() {
 		return nil
 	}
 	if err := caller.Require(access.UsersWrite); err != nil {
 		return err
 	}
-	return caller.MayTouch(role)
+	return caller.MayTouch(u.Role)
 }
 
 // Patch is a change of some of a user's settings.
@@ -141,6 +142,7 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]U
 	if err := caller.Require(access.UsersRead); err != nil {
 		return nil, err
 	}
+	f.Username = strings.ToLower(f.Username) // as they are kept
 	var wrong fault.Fields
 	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
 		field.Search(&wrong, "query.q", f.Search)

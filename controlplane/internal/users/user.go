@@ -2,7 +2,8 @@
 // with their roles and passwords.
 //
 // Invariants: a password exists only as an argon2id hash; nobody makes, edits
-// or ends a user who may do more than they may; disabling a user stops all its
+// or ends a user who may do more than they may; where an owner could sign in, one
+// always can; disabling a user stops all its
 // keys at once, because every record depends on its user; a disabled user and a
 // new password end the user's sessions. Called by the admin API, the command
 // line and identity; the postgres adapter is its Store.
@@ -16,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
+	"github.com/latchkey/latchkey/controlplane/internal/fault"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 )
@@ -77,10 +79,27 @@ type Store interface {
 	// Update locks the user, lets change edit it and appends the entry that it
 	// returns: all or nothing. Where change returns an error, or no entry,
 	// nothing is written. change may run again, on what is there then: what it
-	// leaves behind elsewhere must be that of its last run.
+	// leaves behind elsewhere must be that of its last run. It answers LastOwner
+	// where the user is the only one who OpensAll, and would no longer; of two
+	// who leave at the same moment one stays.
 	Update(ctx context.Context, user id.User, change func(*User) (*journal.Entry, error)) (User, error)
 	ByID(ctx context.Context, user id.User) (User, error)
 	List(ctx context.Context, f Filter) ([]User, error)
+}
+
+// CodeLastOwner is the code of a change that would leave no owner who can sign in.
+const CodeLastOwner fault.Code = "LAST_OWNER"
+
+// OpensAll reports whether the user can sign in as an owner.
+func (u *User) OpensAll() bool {
+	return u.Role == access.Owner && u.DisabledAt == nil && u.PasswordHash != ""
+}
+
+// LastOwner is the refusal of a Store to leave no user who OpensAll: nobody could
+// undo it from a browser.
+func LastOwner() error {
+	return fault.New(fault.Conflict, "this is the last owner who can sign in").WithCode(CodeLastOwner).
+		WithFix("make another user an owner first, with a password")
 }
 
 func (u *User) target() journal.Target {

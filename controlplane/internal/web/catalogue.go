@@ -100,6 +100,8 @@ var catalogue = append(verdicts(), []Entry{
 	faulty("SETUP_CLOSED", http.StatusConflict, "Set-up is over", "The set-up window has closed for good: there is an owner or a management key.",
 		"Use a management key, or make one with latchkey keys issue --management."),
 
+	faulty("LAST_OWNER", http.StatusConflict, "The last owner", "Nobody would be left who can sign in as an owner.",
+		"Make another user an owner first, with a password."),
 	faulty("MAX_KEYS_EXCEEDED", http.StatusConflict, "Too many keys", "The owner would hold more live keys than max_keys of the user or the plan allows.",
 		"Revoke a key that is not needed, or have max_keys raised. Rotating a key does not count."),
 	faulty("IDEMPOTENCY_KEY_REUSED", http.StatusUnprocessableEntity, "Idempotency-Key reused", "Another request was made under this Idempotency-Key in the last 24 hours.",

@@ -35,6 +35,9 @@ var spanishSentences = map[string]string{
 	"a password has %d to %d bytes":                                                             "una contraseña tiene de %d a %d bytes",
 	"COOKIE_SECURE is on and this came over plain HTTP: the browser would not keep the session": "COOKIE_SECURE está activado y esta petición llegó por HTTP sin cifrar: el navegador no conservaría la sesión",
 
+	"this is the last owner who can sign in":            "este es el último propietario que puede iniciar sesión",
+	"make another user an owner first, with a password": "haga antes propietario a otro usuario, con una contraseña",
+
 	// values and versions
 	"%d value is not acceptable":                                   "%d valor no es aceptable",
 	"%d values are not acceptable":                                 "%d valores no son aceptables",
