@@ -78,6 +78,8 @@ func TestWhatLeadsToWhat(t *testing.T) {
 			{"cancel", m{"when": "now"}, 200, "ended", "PLAN_INACTIVE"}, {"cancel", nil, 200, "ended", "PLAN_INACTIVE"},
 			{"resume", nil, 409, "ended", "PLAN_INACTIVE"}, {"pause", nil, 409, "ended", "PLAN_INACTIVE"},
 			{"", m{"status": "active"}, 409, "ended", "PLAN_INACTIVE"}, {"", m{"status": "canceled", "period_end": later}, 409, "ended", "PLAN_INACTIVE"},
+			{"", m{"period_end": later}, 409, "ended", "PLAN_INACTIVE"}, {"", m{"period_end": nil}, 409, "ended", "PLAN_INACTIVE"},
+			{"", m{"period_end": soon.Add(-2 * time.Hour)}, 200, "ended", "PLAN_INACTIVE"}, // when it ended may be known better
 		}},
 		"what ended by the clock stays ended": {"active", []step{
 			{"", m{"status": "canceled", "period_end": soon.Add(-2 * time.Hour)}, 200, "ended", "PLAN_INACTIVE"},
@@ -154,6 +156,9 @@ func TestEndsByTheClock(t *testing.T) {
 	again := r.call(admin, "POST", at+"/renew", m{"period_end": end.AddDate(0, 1, 0)}, 200)
 	if again.text("period_start") != renewed.text("period_end") {
 		t.Errorf("the periods do not follow each other: %s", again.raw)
+	}
+	if short := r.call(admin, "POST", at+"/renew", m{"period_end": end}, 422); !strings.Contains(short.raw, `"body.period_end"`) {
+		t.Errorf("what was not sent is at fault: %s", short.raw)
 	}
 	canceled := r.call(admin, "POST", at+"/cancel", nil, 200)
 	if canceled.text("ends_at") == "" || canceled.text("ends_at") != canceled.text("period_end") {

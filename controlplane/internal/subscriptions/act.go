@@ -111,6 +111,9 @@ func (s *Service) Renew(ctx context.Context, caller access.Caller, ref Ref, p Pe
 		if p.End == nil || !p.End.After(now) {
 			return invalid("body.period_end", "a time to come")
 		}
+		if p.Start == nil && !start.Before(*p.End) {
+			return invalid("body.period_end", "a time after the end of the last period, or give period_start, too")
+		}
 		sub.PeriodStart, sub.PeriodEnd = start, p.End
 		sub.put(apikey.Active, now)
 		return nil

@@ -90,6 +90,12 @@ func (s *Subscription) StandingUntil(now time.Time) *time.Time {
 	return nil
 }
 
+// overBy reports whether the subscription has ended, at a moment that is not to
+// come.
+func (s *Subscription) overBy(now time.Time) bool {
+	return s.Standing(now) == StandingEnded && s.PeriodEnd != nil && !s.PeriodEnd.After(now)
+}
+
 // EndsAt returns the first moment at which its keys are refused, or have been,
 // if nobody changes it; nil where that is not known to come.
 func (s *Subscription) EndsAt() *time.Time {
