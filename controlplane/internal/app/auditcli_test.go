@@ -52,7 +52,7 @@ func TestAuditOnTheCommandLine(t *testing.T) {
 		{[]string{"audit", "prune", "--keep", "0d"}, 2, "400d"},
 		{[]string{"audit", "prune", "--keep", "-1h"}, 2, ""},
 		{[]string{"audit", "prune", "--keep", "99999999d"}, 2, "400d"},
-		{[]string{"audit", "prune", "--before", "yesterday"}, 2, ""},
+		{[]string{"audit", "prune", "--before", "yesterday"}, 2, "--before: want a time such as 2026-01-02T15:04:05Z"},
 		{[]string{"audit", "prune", "--before", "2101-01-01T00:00:00Z"}, 1, "future"},
 		{[]string{"audit", "prune", "--keep", "400d"}, 0, "Nothing is older"},
 		{[]string{"audit", "prune", "--keep", "1ns"}, 0, "Removed 2 rows, up to number 2."},

@@ -64,6 +64,7 @@ func TestUserFilters(t *testing.T) {
 	key := r.call(admin, "POST", "/api/v1/keys", m{"name": "k"}, 201).text("secret")
 	for query, location := range map[string]string{
 		"q=ab": "query.q", "q=" + strings.Repeat("a", 65): "query.q", "q=" + key: "query.q",
+		"role=viewer&role=owner": "query.role", "role=viewer;kind=person": "query", // neither is left out
 		"kind=robot": "query.kind", "role=king": "query.role", "disabled=maybe": "query.disabled",
 	} {
 		if a := r.call(admin, "GET", "/api/v1/users?"+query, nil, 422); !strings.Contains(a.raw, location) || strings.Contains(a.raw, key) {
@@ -117,7 +118,9 @@ func TestPlans(t *testing.T) {
 		t.Error(p.raw)
 	}
 	for _, days := range []int{0, -1, 366} {
-		r.call(admin, "PATCH", "/api/v1/plans/"+pro, m{"trial_days": days}, 422)
+		if a := r.call(admin, "PATCH", "/api/v1/plans/"+pro, m{"trial_days": days}, 422); strings.Contains(a.raw, "0 to 365") {
+			t.Errorf("%d is said to be right: %s", days, a.raw)
+		}
 		r.call(admin, "POST", "/api/v1/plans", m{"slug": "x", "name": "X", "trial_days": days}, 422)
 	}
 }

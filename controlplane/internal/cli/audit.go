@@ -64,8 +64,8 @@ func writeReport(w io.Writer, r journal.Report) {
 }
 
 type pruneAuditCmd struct {
-	Before time.Time `xor:"when" required:"" format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME" help:"Remove what is older than this moment (RFC 3339)."`
-	Keep   keepFor   `xor:"when" required:"" placeholder:"DURATION" help:"Remove what is older than this, such as 400d or 36h."`
+	Before moment  `xor:"when" required:"" placeholder:"TIME" help:"Remove what is older than this moment (RFC 3339)."`
+	Keep   keepFor `xor:"when" required:"" placeholder:"DURATION" help:"Remove what is older than this, such as 400d or 36h."`
 }
 
 func (pruneAuditCmd) Help() string {
@@ -74,6 +74,19 @@ func (pruneAuditCmd) Help() string {
 Example:
 
     latchkey audit prune --keep 400d`
+}
+
+// moment is a time as RFC 3339 writes it.
+type moment time.Time
+
+// UnmarshalText reads 2026-01-02T15:04:05Z.
+func (m *moment) UnmarshalText(b []byte) error {
+	at, err := time.Parse(time.RFC3339, string(b))
+	if err != nil {
+		return errors.New("want a time such as 2026-01-02T15:04:05Z")
+	}
+	*m = moment(at)
+	return nil
 }
 
 // keepFor is a positive duration, in days or as Go writes it.
@@ -106,7 +119,7 @@ type prunedView struct {
 
 // Run prunes the log.
 func (c *pruneAuditCmd) Run(ctx context.Context, s *session) error {
-	before := c.Before
+	before := time.Time(c.Before)
 	if c.Keep > 0 {
 		before = s.env.Now().Add(-time.Duration(c.Keep))
 	}

@@ -262,9 +262,11 @@ func (p *Plan) check(known map[id.Limit]limits.Limit, had []id.Limit) error {
 	field.Name(&f, "body.name", p.Name)
 	field.Scopes(&f, "body.scopes", p.Scopes)
 	field.Bound(&f, "body.max_keys", p.MaxKeys, field.MaxKeys)
-	field.Bound(&f, "body.key_max_lifetime_days", p.KeyMaxLifetimeDays, MaxLifetimeDays)
-	f.Check(p.KeyMaxLifetimeDays == nil || *p.KeyMaxLifetimeDays != 0, "body.key_max_lifetime_days", "at least one day")
-	field.Bound(&f, "body.trial_days", p.TrialDays, MaxTrialDays)
-	f.Check(p.TrialDays == nil || *p.TrialDays != 0, "body.trial_days", "at least one day")
+	days(&f, "body.key_max_lifetime_days", p.KeyMaxLifetimeDays, MaxLifetimeDays)
+	days(&f, "body.trial_days", p.TrialDays, MaxTrialDays)
 	return f.Err()
+}
+
+func days(f *fault.Fields, location string, value *int, most int) {
+	f.Check(value == nil || *value >= 1 && *value <= most, location, "1 to %d, or null", most)
 }
