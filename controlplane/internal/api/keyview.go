@@ -114,21 +114,21 @@ type patchKeyInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Name         nullable[string]          `json:"name,omitempty" example:"ci-main"`
-		Scopes       nullable[[]string]        `json:"scopes,omitempty" example:"[\"reports:read\"]"`
-		Tags         nullable[[]string]        `json:"tags,omitempty"`
+		Name         nullable[string]          `json:"name,omitempty" minLength:"1" maxLength:"200" example:"ci-main"`
+		Scopes       nullable[[]string]        `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:read\"]"`
+		Tags         nullable[[]string]        `json:"tags,omitempty" maxItems:"32"`
 		Metadata     nullable[json.RawMessage] `json:"metadata,omitempty"`
-		AllowCIDRs   nullable[[]string]        `json:"allow_cidrs,omitempty"`
-		DenyCIDRs    nullable[[]string]        `json:"deny_cidrs,omitempty"`
-		AllowMethods nullable[[]string]        `json:"allow_methods,omitempty"`
-		AllowPaths   nullable[[]string]        `json:"allow_paths,omitempty"`
+		AllowCIDRs   nullable[[]string]        `json:"allow_cidrs,omitempty" maxItems:"64"`
+		DenyCIDRs    nullable[[]string]        `json:"deny_cidrs,omitempty" maxItems:"64"`
+		AllowMethods nullable[[]string]        `json:"allow_methods,omitempty" maxItems:"16"`
+		AllowPaths   nullable[[]string]        `json:"allow_paths,omitempty" maxItems:"64"`
 		NotBefore    nullable[*time.Time]      `json:"not_before,omitempty"`
 		ExpiresAt    nullable[*time.Time]      `json:"expires_at,omitempty"`
 
 		LimitOverrides nullable[map[string]int64] `json:"limit_overrides,omitempty" doc:"All that the key is to have: names of limits with an amount each."`
 
-		RotateEveryDays    nullable[int] `json:"rotate_every_days,omitempty" doc:"1 to 365, from now on; null: never."`
-		RotateOverlapHours nullable[int] `json:"rotate_overlap_hours,omitempty" doc:"0 to 720."`
+		RotateEveryDays    nullable[int] `json:"rotate_every_days,omitempty" minimum:"1" maximum:"365" doc:"From now on; null: never."`
+		RotateOverlapHours nullable[int] `json:"rotate_overlap_hours,omitempty" minimum:"0" maximum:"720"`
 	}
 }
 

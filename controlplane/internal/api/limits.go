@@ -67,13 +67,13 @@ type patchLimitInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Amount        nullable[int64]           `json:"amount,omitempty" example:"200"`
-		WindowSeconds nullable[*int]            `json:"window_seconds,omitempty" doc:"Of a rate, which needs it."`
-		Period        nullable[limits.Period]   `json:"period,omitempty" doc:"Of a quota, which needs it: day, month or subscription."`
-		TimeZone      nullable[string]          `json:"time_zone,omitempty"`
-		Subject       nullable[limits.Subject]  `json:"subject,omitempty"`
-		Mode          nullable[limits.Mode]     `json:"mode,omitempty"`
-		OnUnavailable nullable[limits.Fallback] `json:"on_unavailable,omitempty"`
+		Amount        nullable[int64]           `json:"amount,omitempty" minimum:"1" maximum:"1000000000000" example:"200"`
+		WindowSeconds nullable[*int]            `json:"window_seconds,omitempty" minimum:"1" maximum:"3600" doc:"Of a rate, which needs it."`
+		Period        nullable[limits.Period]   `json:"period,omitempty" enum:"day,month,subscription" doc:"Of a quota, which needs it."`
+		TimeZone      nullable[string]          `json:"time_zone,omitempty" maxLength:"64"`
+		Subject       nullable[limits.Subject]  `json:"subject,omitempty" enum:"key,subscription,user,client_ip"`
+		Mode          nullable[limits.Mode]     `json:"mode,omitempty" enum:"enforce,soft,shadow"`
+		OnUnavailable nullable[limits.Fallback] `json:"on_unavailable,omitempty" enum:"allow,deny"`
 		Archived      nullable[bool]            `json:"archived,omitempty" doc:"true: plans take it no more; those that have it keep it."`
 	}
 }

@@ -71,17 +71,17 @@ type patchPlanInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Slug     nullable[string]   `json:"slug,omitempty"`
-		Name     nullable[string]   `json:"name,omitempty" example:"Professional"`
-		Scopes   nullable[[]string] `json:"scopes,omitempty"`
+		Slug     nullable[string]   `json:"slug,omitempty" minLength:"1" maxLength:"64"`
+		Name     nullable[string]   `json:"name,omitempty" minLength:"1" maxLength:"200" example:"Professional"`
+		Scopes   nullable[[]string] `json:"scopes,omitempty" maxItems:"64"`
 		Public   nullable[bool]     `json:"public,omitempty"`
 		Archived nullable[bool]     `json:"archived,omitempty" doc:"true: no new subscriptions; those there are go on."`
 
-		MaxKeys            nullable[*int] `json:"max_keys,omitempty"`
-		KeyMaxLifetimeDays nullable[*int] `json:"key_max_lifetime_days,omitempty" doc:"For keys that are issued from now on."`
-		TrialDays          nullable[*int] `json:"trial_days,omitempty" doc:"For subscriptions that are made from now on."`
+		MaxKeys            nullable[*int] `json:"max_keys,omitempty" minimum:"0" maximum:"1000000"`
+		KeyMaxLifetimeDays nullable[*int] `json:"key_max_lifetime_days,omitempty" minimum:"1" maximum:"36500" doc:"For keys that are issued from now on."`
+		TrialDays          nullable[*int] `json:"trial_days,omitempty" minimum:"1" maximum:"365" doc:"For subscriptions that are made from now on."`
 
-		LimitIDs nullable[[]string] `json:"limit_ids,omitempty" doc:"All that the plan is to have, no two of one name."`
+		LimitIDs nullable[[]string] `json:"limit_ids,omitempty" maxItems:"16" doc:"All that the plan is to have, no two of one name."`
 	}
 }
 

@@ -70,13 +70,13 @@ type patchUserInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Name       nullable[string]          `json:"name,omitempty" example:"Ada King"`
-		Username   nullable[string]          `json:"username,omitempty"`
-		Email      nullable[string]          `json:"email,omitempty"`
-		ExternalID nullable[string]          `json:"external_id,omitempty"`
-		Role       nullable[access.Role]     `json:"role,omitempty"`
+		Name       nullable[string]          `json:"name,omitempty" minLength:"1" maxLength:"200" example:"Ada King"`
+		Username   nullable[string]          `json:"username,omitempty" maxLength:"64"`
+		Email      nullable[string]          `json:"email,omitempty" maxLength:"254"`
+		ExternalID nullable[string]          `json:"external_id,omitempty" maxLength:"200"`
+		Role       nullable[access.Role]     `json:"role,omitempty" enum:"member,viewer,operator,admin,owner"`
 		Metadata   nullable[json.RawMessage] `json:"metadata,omitempty"`
-		MaxKeys    nullable[*int]            `json:"max_keys,omitempty"`
+		MaxKeys    nullable[*int]            `json:"max_keys,omitempty" minimum:"0" maximum:"1000000"`
 		Disabled   nullable[bool]            `json:"disabled,omitempty" doc:"true stops all keys of the user at once."`
 	}
 }

@@ -53,6 +53,7 @@ type media struct {
 // schema is the part of a JSON Schema from which requests are made.
 type schema struct {
 	Ref        string             `json:"$ref"`
+	Type       any                `json:"type"` // a name, or several
 	Format     string             `json:"format"`
 	Properties map[string]*schema `json:"properties"`
 	Required   []string           `json:"required"`

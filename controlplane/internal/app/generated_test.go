@@ -89,6 +89,8 @@ func (g *generator) round(o *operation) {
 // callerOf is one who may do everything that an operation does.
 func (g *generator) callerOf(o *operation) *actor {
 	switch {
+	case o.ID == "setup":
+		return &actor{bearer: g.reopenSetup()}
 	case o.takes("managementKey") && len(o.scopes()) > 0:
 		return &actor{bearer: g.admin}
 	case o.takes("session"):
@@ -100,7 +102,7 @@ func (g *generator) callerOf(o *operation) *actor {
 }
 
 // judge sends a request and looks at everything that its answer promises.
-func (g *generator) judge(q *request, how string) {
+func (g *generator) judge(q *request, how string) answer {
 	before := g.head()
 	a := g.ask(q)
 	fail := func(format string, args ...any) {
@@ -132,6 +134,7 @@ func (g *generator) judge(q *request, how string) {
 	if err := g.describes(q.op, a); err != nil {
 		fail("%v", err)
 	}
+	return a
 }
 
 // withoutNulls is the body with its null members left out, which mean the same

@@ -53,13 +53,30 @@ func (s *stage) gateway(ago time.Duration) string {
 	if err := s.app.DB.Gateways().Seen(s.t.Context(), g); err != nil {
 		s.t.Fatal(err)
 	}
+	s.sql("UPDATE gateways SET last_seen_at = last_seen_at - $1::interval WHERE instance = $2", ago, g.Instance)
+	return g.ID().String()
+}
+
+// reopenSetup opens the set-up window, which has closed for good, once more, and
+// returns its token.
+func (s *stage) reopenSetup() string {
+	s.t.Helper()
+	s.sql("UPDATE bootstrap SET closed_at = NULL")
+	token, ok, err := s.app.Bootstrap.Token(s.t.Context())
+	if err != nil || !ok {
+		s.t.Fatal(ok, err)
+	}
+	return token.Reveal()
+}
+
+func (s *stage) sql(statement string, args ...any) {
+	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), s.app.DSN)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(s.t.Context())) }()
-	if _, err := conn.Exec(s.t.Context(), "UPDATE gateways SET last_seen_at = last_seen_at - $1::interval WHERE instance = $2", ago, g.Instance); err != nil {
+	if _, err := conn.Exec(s.t.Context(), statement, args...); err != nil {
 		s.t.Fatal(err)
 	}
-	return g.ID().String()
 }
