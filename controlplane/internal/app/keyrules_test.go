@@ -97,6 +97,15 @@ func TestChangesKeepToTheRulesOfIssuing(t *testing.T) {
 	r.call(admin, "PATCH", "/api/v1/plans/"+plan, m{"scopes": []string{"export"}}, 200)
 	r.call(admin, "PATCH", at, m{"name": "what the plan took away stays written down"}, 200)
 
+	// An overlap that is cleared is that of whoever says nothing, not none.
+	a := r.call(admin, "PATCH", at, m{"rotate_every_days": 30, "rotate_overlap_hours": 3}, 200)
+	if cleared := r.call(admin, "PATCH", at, m{"rotate_overlap_hours": nil}, 200); a.get("rotate_overlap_hours") != 3.0 || cleared.get("rotate_overlap_hours") != 24.0 {
+		t.Errorf("%s, cleared %s", a.raw, cleared.raw)
+	}
+	if a := r.call(admin, "PATCH", at, m{"rotate_overlap_hours": 0}, 200); a.get("rotate_overlap_hours") != 0.0 {
+		t.Error(a.raw)
+	}
+
 	next := r.call(admin, "POST", at+"/rotate", nil, 201)
 	if a := r.call(admin, "PATCH", at, m{"rotate_every_days": 30}, 409); !strings.Contains(a.raw, next.text("key", "id")) {
 		t.Error(a.raw)

@@ -25,8 +25,9 @@ type Patch struct {
 	LimitOverrides           field.Change[map[string]int64]
 	NotBefore, ExpiresAt     field.Change[*time.Time]
 	// RotateEveryDays counts from the change on; 0 ends it.
-	RotateEveryDays, RotateOverlapHours field.Change[int]
-	Version                             int64
+	RotateEveryDays    field.Change[int]
+	RotateOverlapHours field.Change[*int] // nil: the policy's
+	Version            int64
 }
 
 // Update changes a key's settings. It needs keys:write, and for a management
@@ -67,7 +68,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 		var f fault.Fields
 		k.check(&f)
 		if k.RotateEveryDays == 0 { // it counts for nothing then, and is wrong all the same
-			checkOverlap(&f, p.RotateOverlapHours.Value)
+			checkOverlap(&f, policy.overlap(p.RotateOverlapHours.Value))
 		}
 		if err := f.Err(); err != nil {
 			return err
@@ -135,7 +136,9 @@ func (p Patch) apply(k *Key, now time.Time, policy Policy) {
 		overlap = policy.RotationOverlapHours
 	}
 	p.RotateEveryDays.Apply(&every)
-	p.RotateOverlapHours.Apply(&overlap)
+	if p.RotateOverlapHours.Present {
+		overlap = policy.overlap(p.RotateOverlapHours.Value)
+	}
 	if p.RotateEveryDays.Present {
 		k.setRotation(every, overlap, now)
 	} else if k.RotateEveryDays > 0 {
