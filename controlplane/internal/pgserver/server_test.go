@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -237,39 +236,6 @@ func TestOrphanIsStopped(t *testing.T) {
 	orphan.now = nil // its lock is gone with it
 	if got := query(t, next.DSN(), "SELECT 'up'"); got != "up" {
 		t.Errorf("read %q", got)
-	}
-}
-
-// TestReusedProcessID leaves a postmaster.pid that names a living process which
-// has nothing to do with PostgreSQL: this test.
-func TestReusedProcessID(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	server := open(t, dir)
-	stale, err := os.ReadFile(server.site.pidFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeServer(t, server)
-	_, rest, _ := strings.Cut(string(stale), "\n")
-	sleeper := exec.CommandContext(t.Context(), "sleep", "600")
-	sleeper.SysProcAttr = &syscall.SysProcAttr{Credential: server.site.account.credential()}
-	if err := sleeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sleeper.Process.Kill(); _ = sleeper.Wait() })
-	text := strings.Join([]string{itoa(sleeper.Process.Pid), rest}, "\n")
-	if err := os.WriteFile(server.site.pidFile(), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.site.account.give(server.site.pidFile()); err != nil {
-		t.Fatal(err)
-	}
-	if got := query(t, open(t, dir).DSN(), "SELECT 'up'"); got != "up" {
-		t.Errorf("read %q", got)
-	}
-	if sleeper.Process.Signal(syscall.Signal(0)) != nil {
-		t.Error("the innocent process is gone")
 	}
 }
 
