@@ -83,7 +83,8 @@ func TestKeysAreTheOnesOfTheAPI(t *testing.T) {
 	}
 }
 
-// same compares what a command printed with what the API answers.
+// same compares what a command printed with what the API answers, but for when
+// keys were last used: that is written when it suits, between the two maybe.
 func same(t *testing.T, s *server, bearer, path string, printed map[string]any) {
 	t.Helper()
 	status, body := s.request(t, http.MethodGet, path, bearer, "")
@@ -91,7 +92,11 @@ func same(t *testing.T, s *server, bearer, path string, printed map[string]any) 
 	if err := json.Unmarshal(body, &answered); err != nil || status != http.StatusOK {
 		t.Fatalf("%s: %d, %v", path, status, err)
 	}
-	if diff := cmp.Diff(answered, printed); diff != "" {
+	uses := cmp.FilterPath(func(p cmp.Path) bool {
+		member, ok := p.Last().(cmp.MapIndex)
+		return ok && strings.HasPrefix(member.Key().String(), "last_used_")
+	}, cmp.Ignore())
+	if diff := cmp.Diff(answered, printed, uses); diff != "" {
 		t.Errorf("%s: the API answers -, the command prints +\n%s", path, diff)
 	}
 }
