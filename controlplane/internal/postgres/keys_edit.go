@@ -67,7 +67,8 @@ func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.K
 func lockSelected(ctx context.Context, tx bun.Tx, sel keys.Selection) ([]*keyRow, error) {
 	if sel.Filter != nil {
 		var rows []*keyRow
-		return rows, plainly(tx.NewSelect().Model(&rows), sel.Filter).For("UPDATE").Scan(ctx)
+		f := bounded(*sel.Filter)
+		return rows, plainly(tx.NewSelect().Model(&rows), &f).For("UPDATE").Scan(ctx)
 	}
 	var rows []*keyRow
 	err := tx.NewSelect().Model(&rows).Where("k.id IN (?)", bun.List(sel.IDs)).Where("k.deleted_at IS NULL").OrderExpr("k.id").For("UPDATE").Scan(ctx)

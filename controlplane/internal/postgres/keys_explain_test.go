@@ -152,6 +152,9 @@ func TestListsTouchFewRows(t *testing.T) {
 	cases["active, unused for a day"] = keys.Filter{Status: keys.StatusActive, LastUsedBefore: &yesterday}
 	cases["an owner's, unused for years"] = keys.Filter{OwnerID: users.DefaultID, LastUsedBefore: &longAgo}
 	cases["active, expires soon"] = keys.Filter{Status: keys.StatusActive, ExpiresBefore: &soon}
+	cases["revoked, a word of all"] = keys.Filter{Status: keys.StatusRevoked, Search: "seeded"}
+	cases["a plan's, a frequent tag"] = keys.Filter{PlanID: plan["seed-free"], Tag: "team/billing"}
+	cases["a plan's, a rare tag"] = keys.Filter{PlanID: plan["seed-free"], Tag: "rare"}
 	cases["active, expired"] = keys.Filter{Status: keys.StatusActive, ExpiresBefore: &past} // there is none
 	for place, led := range map[string]keys.Filter{
 		"": {}, "active": {Status: keys.StatusActive}, "an owner's": {OwnerID: users.DefaultID}, "a plan's": {PlanID: plan["seed-free"]},

@@ -42,7 +42,7 @@ const (
 // merges them and reads no more rows than the page has, and one of each range.
 func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
 	var rows []*keyRow
-	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
+	f = bounded(f)
 	if err := s.list(ctx, &f, &rows, s.ask); err != nil {
 		return nil, translate(err)
 	}
@@ -62,7 +62,7 @@ func (s *Keys) list(ctx context.Context, f *keys.Filter, rows *[]*keyRow, ask as
 
 func listQuery(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
 	if ranged(f) {
-		return merged(db, f, 0)
+		return merged(db, f)
 	}
 	return plainly(db.NewSelect(), f)
 }
@@ -72,12 +72,18 @@ func ranged(f *keys.Filter) bool {
 	return !f.OwnerID.IsZero() || !f.PlanID.IsZero() || f.Status != "" || environments(f) != nil
 }
 
-// merged is a list of ranges. A budget bounds the rows that each may look at.
-// The order stands in the parts and around them: only then does the server know
-// that it has nothing to sort. What is computed is a column for that.
-func merged(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
-	q := db.NewSelect().ModelTableExpr("(?) AS k", bun.Safe(strings.Join(ranges(db, f, budget), " UNION ALL ")))
+// merged is a list of ranges. The order stands in the parts and around them: only
+// then does the server know that it has nothing to sort. What is computed is a
+// column for that.
+func merged(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
+	q := db.NewSelect().ModelTableExpr("(?) AS k", bun.Safe(strings.Join(ranges(db, f), " UNION ALL ")))
 	return sorted(q, f, computed(orderOfTimes))
+}
+
+// bounded asks for one key at least, and for no more than a transaction takes.
+func bounded(f keys.Filter) keys.Filter {
+	f.Limit = min(max(f.Limit, 1), keys.MaxBatch)
+	return f
 }
 
 // plainly is the list over the table itself, so that its rows can be locked.
@@ -117,17 +123,10 @@ func computed(creation string) orders { return orders{creation, "k.ends", "k.use
 
 // ranges are the parts of the table that a list is merged from, each narrowed
 // and in order by itself.
-func ranges(db *bun.DB, f *keys.Filter, budget int) (parts []string) {
+func ranges(db *bun.DB, f *keys.Filter) (parts []string) {
 	led := !f.OwnerID.IsZero() || !f.PlanID.IsZero()
 	add := func(table any, condition string, args ...any) {
-		q := part(db, table).Where(condition, args...)
-		if budget == 0 {
-			q = page(narrowed(q, f), f, orderOfTimes)
-		} else {
-			leading, rest := apart(f)
-			next := page(narrowed(q, &leading), &leading, orderOfTimes).Limit(int64(budget))
-			q = sorted(narrowed(db.NewSelect().TableExpr("(?) AS k", next).ColumnExpr("k.*"), &rest), f, computed(orderOfTimes))
-		}
+		q := page(narrowed(part(db, table).Where(condition, args...), f), f, orderOfTimes)
 		parts = append(parts, "("+q.String()+")")
 	}
 	statuses, places := keys.Statuses, environments(f)
@@ -282,7 +281,7 @@ func sorted(q *bun.SelectQuery, f *keys.Filter, names orders) *bun.SelectQuery {
 			q.OrderExpr(orderOfTimes + " " + direction)
 		}
 	}
-	return q.OrderExpr("k.id " + direction).Limit(int64(min(max(f.Limit, 1), keys.MaxBatch)))
+	return q.OrderExpr("k.id " + direction).Limit(int64(f.Limit))
 }
 
 // momentOr is a time as an order has it.

@@ -54,14 +54,16 @@ func (s *Keys) listScattered(ctx context.Context, f *keys.Filter, rows *[]*keyRo
 	return ask(ctx, gather(s.db.bun, f).Model(rows), readingTables)
 }
 
-// walk looks through the next rows in the order of the list: of the table, or of
-// each range that listQuery would merge.
+// walk looks through so many of the next keys in the order of the list. Those are
+// the next of all its ranges together: what lies behind the last that was looked
+// at, in whichever range, is in a later place of the list.
 func walk(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
-	if ranged(f) {
-		return merged(db, f, budget)
-	}
 	led, rest := apart(f)
-	next := page(narrowed(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led), &led, orderOfIDs).Limit(int64(budget))
+	led.Limit = budget
+	if ranged(f) {
+		return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", merged(db, &led).ColumnExpr("k.*")), &rest), f, computed(orderOfTimes))
+	}
+	next := page(narrowed(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led), &led, orderOfIDs)
 	return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", next), &rest), f, computed(orderOfIDs))
 }
 
