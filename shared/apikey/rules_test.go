@@ -21,6 +21,8 @@ func TestPathMatches(t *testing.T) {
 		"another":                      {"/reports", "/users", false},
 		"case counts":                  {"/reports", "/Reports", false},
 		"a star is one segment":        {"/users/*/keys", "/users/7/keys/1", true},
+		"within one it is a star":      {"/files/*.pdf", "/files/*.pdf", true},
+		"and nothing else":             {"/files/*.pdf", "/files/a.pdf", false},
 		"a star is not none":           {"/users/*/keys", "/users/keys", false},
 		"a star is not two":            {"/users/*/keys", "/users/7/8/keys", false},
 		"a star is not an empty one":   {"/users/*", "/users/", false},

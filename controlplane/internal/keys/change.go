@@ -64,9 +64,10 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 		if p.RotateEveryDays.Present && !k.RotatedTo.IsZero() {
 			return fault.New(fault.Conflict, "this key was rotated already").WithFix("change its successor %s", k.RotatedTo)
 		}
+		had := k.AllowPaths
 		p.apply(k, now, policy)
 		var f fault.Fields
-		k.check(&f)
+		k.check(&f, had)
 		if k.RotateEveryDays == 0 { // it counts for nothing then, and is wrong all the same
 			checkOverlap(&f, policy.overlap(p.RotateOverlapHours.Value))
 		}

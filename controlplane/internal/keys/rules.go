@@ -3,6 +3,7 @@ package keys
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -68,12 +69,13 @@ func (in NewKey) key(now time.Time, policy Policy) (Key, error) {
 	default:
 		f.Add("body.kind", "api or management")
 	}
-	k.check(&f)
+	k.check(&f, nil)
 	return k, f.Err()
 }
 
-// check normalises a key's settings and notes every value that breaks a rule.
-func (k *Key) check(f *fault.Fields) {
+// check normalises a key's settings and notes every value that breaks a rule. A
+// pattern that the key had already stays, for there are some from before the rule.
+func (k *Key) check(f *fault.Fields, had []string) {
 	for _, list := range []*[]string{&k.Scopes, &k.Tags, &k.AllowMethods, &k.AllowPaths} {
 		if *list == nil {
 			*list = []string{}
@@ -97,7 +99,7 @@ func (k *Key) check(f *fault.Fields) {
 	}
 	f.Check(len(k.AllowPaths) <= MaxPaths, "body.allow_paths", "at most %d", MaxPaths)
 	for i, p := range k.AllowPaths {
-		f.Check(isPattern(p), fmt.Sprintf("body.allow_paths[%d]", i), "a path such as /reports or /users/*/keys, with * for one whole segment, of at most %d bytes", MaxPath)
+		f.Check(isPattern(p) || slices.Contains(had, p), fmt.Sprintf("body.allow_paths[%d]", i), "a path such as /reports or /users/*/keys, with * for one whole segment, of at most %d bytes", MaxPath)
 	}
 	f.Check(k.RotateEveryDays >= 0 && k.RotateEveryDays <= MaxRotateDays, "body.rotate_every_days", "1 to %d", MaxRotateDays)
 	f.Check(k.RotateEveryDays == 0 || k.Kind == apikey.KindAPI, "body.rotate_every_days", "of API keys: a management key cannot rotate itself")

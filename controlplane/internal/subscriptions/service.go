@@ -150,7 +150,7 @@ func (s *Service) edit(ctx context.Context, caller access.Caller, ref Ref, a act
 		if err := a.change(sub, now); err != nil {
 			return nil, err
 		}
-		if before.Standing(now) == StandingEnded && !sub.overBy(now) {
+		if before.Standing(now) == StandingEnded && sub.goesOn(&before, now) {
 			return nil, over()
 		}
 		if err := sub.check(); err != nil {

@@ -90,10 +90,17 @@ func (s *Subscription) StandingUntil(now time.Time) *time.Time {
 	return nil
 }
 
-// overBy reports whether the subscription has ended, at a moment that is not to
-// come.
-func (s *Subscription) overBy(now time.Time) bool {
-	return s.Standing(now) == StandingEnded && s.PeriodEnd != nil && !s.PeriodEnd.After(now)
+// goesOn reports whether a change gives life to what had ended, or another end
+// that is to come. Some have such an end from before this rule, and may keep it.
+func (s *Subscription) goesOn(before *Subscription, now time.Time) bool {
+	if s.Standing(now) != StandingEnded {
+		return true
+	}
+	return !sameMoment(s.PeriodEnd, before.PeriodEnd) && (s.PeriodEnd == nil || s.PeriodEnd.After(now))
+}
+
+func sameMoment(a, b *time.Time) bool {
+	return a == b || a != nil && b != nil && a.Equal(*b)
 }
 
 // EndsAt returns the first moment at which its keys are refused, or have been,
