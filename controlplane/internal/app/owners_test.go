@@ -30,12 +30,16 @@ func TestTheLastOwnerStays(t *testing.T) {
 	stays(`{"role":"admin"}`)
 	stays(`{"disabled":true}`)
 	stays(`{"role":"member","name":"not this either"}`)
+	stays(`{"username":null}`) // nobody could type in whom the password is of
 	ada.want(200, "PATCH", "/api/v1/users/"+adaID, `{"name":"Ada Lovelace","role":"owner","disabled":false}`)
 
 	// Who cannot sign in is nobody who could take the place.
 	without := r.call(admin, "POST", "/api/v1/users", m{"name": "without a password", "username": "w", "role": "owner"}, 201).text("id")
 	_, gone := r.signedIn(admin, "gone", "owner")
 	r.call(admin, "PATCH", "/api/v1/users/"+gone, m{"disabled": true}, 200)
+	stays(`{"role":"admin"}`)
+	r.call(admin, "POST", "/api/v1/users/"+without+"/password", m{"password": password}, 204)
+	r.call(admin, "PATCH", "/api/v1/users/"+without, m{"username": nil}, 200)
 	stays(`{"role":"admin"}`)
 	r.call(admin, "PATCH", "/api/v1/users/"+without, m{"role": "viewer"}, 200)
 

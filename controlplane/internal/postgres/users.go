@@ -101,7 +101,9 @@ func anotherOwner(ctx context.Context, tx bun.Tx, but id.User) error {
 		return err
 	}
 	var there bool
-	err := tx.NewRaw("SELECT EXISTS (SELECT FROM users WHERE role = 'owner' AND disabled_at IS NULL AND password_hash <> '' AND id <> ?)", but).Scan(ctx, &there)
+	err := tx.NewRaw(`
+		SELECT EXISTS (SELECT FROM users WHERE role = 'owner' AND disabled_at IS NULL AND password_hash <> ''
+			AND (username IS NOT NULL OR email <> '') AND id <> ?)`, but).Scan(ctx, &there)
 	if err == nil && !there {
 		err = users.LastOwner()
 	}

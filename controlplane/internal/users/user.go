@@ -90,9 +90,10 @@ type Store interface {
 // CodeLastOwner is the code of a change that would leave no owner who can sign in.
 const CodeLastOwner fault.Code = "LAST_OWNER"
 
-// OpensAll reports whether the user can sign in as an owner.
+// OpensAll reports whether the user can sign in as an owner: with a password, and
+// a name to go with it.
 func (u *User) OpensAll() bool {
-	return u.Role == access.Owner && u.DisabledAt == nil && u.PasswordHash != ""
+	return u.Role == access.Owner && u.DisabledAt == nil && u.PasswordHash != "" && (u.Username != "" || u.Email != "")
 }
 
 // LastOwner is the refusal of a Store to leave no user who OpensAll: nobody could
