@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,6 +46,8 @@ func TestWrongValuesInWords(t *testing.T) {
 		w.address(q)
 		if media := o.body(); media != nil {
 			w.body(q, media)
+		} else if o.Method != http.MethodGet {
+			w.send(q, broken{"a body", func(q *request) { q.raw = `{"unknown":1}` }})
 		}
 	}
 	table := strings.Builder{}
@@ -102,6 +105,7 @@ func (w *wrongs) errors(q *request) (messages []string) {
 // address breaks each parameter.
 func (w *wrongs) address(q *request) {
 	w.send(q, broken{"an unknown parameter", func(q *request) { q.query.Set("unknown", "1") }})
+	w.send(q, broken{"a parameter twice", func(q *request) { q.query["unknown"] = []string{"1", "1"} }})
 	for _, p := range q.op.Parameters {
 		if p.In != "query" {
 			continue

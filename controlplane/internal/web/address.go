@@ -42,7 +42,7 @@ func guardQuery(p *Problem, raw string) *Problem {
 			ok = ok && isText(v)
 		}
 		if len(values) > 1 && PlainName(name) {
-			p = p.At("query."+name, "given more than once")
+			p = p.At("query."+name, "want it once")
 		}
 	}
 	if !ok {

@@ -6,6 +6,7 @@ var spanishWants = map[string]string{
 	"there is no such member":    "no existe tal miembro",
 	"there is no such parameter": "no existe tal parámetro",
 	"this is needed":             "esto es obligatorio",
+	"this takes no body":         "esto no admite cuerpo",
 
 	"want a string":                           "se espera una cadena de texto",
 	"want true or false":                      "se espera true o false",
