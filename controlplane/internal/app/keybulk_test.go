@@ -18,7 +18,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
 )
 
-func execute(t *testing.T, dsn, sql string) {
+func execute(t testing.TB, dsn, sql string, args ...any) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	conn, err := pgx.Connect(ctx, dsn)
@@ -26,7 +26,7 @@ func execute(t *testing.T, dsn, sql string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	if _, err := conn.Exec(ctx, sql, args...); err != nil {
 		t.Fatal(err)
 	}
 }

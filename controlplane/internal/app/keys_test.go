@@ -120,6 +120,14 @@ func TestKeyOrders(t *testing.T) {
 			}
 		}
 	}
+	// Without an order the newest come first, whatever is asked for.
+	for _, filter := range []string{"kind=api", "expires_before=2099-01-01T00:00:00Z", "last_used_before=2099-01-01T00:00:00Z"} {
+		asked, usual := ids(r.call(admin, "GET", "/api/v1/keys?"+filter+"&sort=-created_at", nil, 200)), r.call(admin, "GET", "/api/v1/keys?limit=2&"+filter, nil, 200)
+		next := ids(r.call(admin, "GET", "/api/v1/keys?limit=200&sort=-created_at&"+filter+"&cursor="+usual.text("next_cursor"), nil, 200))
+		if got := append(ids(usual), next...); len(next) == 0 || strings.Join(got, " ") != strings.Join(asked, " ") {
+			t.Errorf("%s: %v, newest first %v", filter, got, asked)
+		}
+	}
 	page := r.call(admin, "GET", "/api/v1/keys?limit=2&sort=name", nil, 200)
 	a := r.call(admin, "GET", "/api/v1/keys?sort=-name&cursor="+page.text("next_cursor"), nil, 422)
 	if !strings.Contains(a.raw, "query.cursor") {

@@ -1,12 +1,10 @@
 package app_test
 
 import (
-	"context"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/gateways"
@@ -53,7 +51,7 @@ func (s *stage) gateway(ago time.Duration) string {
 	if err := s.app.DB.Gateways().Seen(s.t.Context(), g); err != nil {
 		s.t.Fatal(err)
 	}
-	s.sql("UPDATE gateways SET last_seen_at = last_seen_at - $1::interval WHERE instance = $2", ago, g.Instance)
+	execute(s.t, s.app.DSN, "UPDATE gateways SET last_seen_at = last_seen_at - $1::interval WHERE instance = $2", ago, g.Instance)
 	return g.ID().String()
 }
 
@@ -61,22 +59,10 @@ func (s *stage) gateway(ago time.Duration) string {
 // returns its token.
 func (s *stage) reopenSetup() string {
 	s.t.Helper()
-	s.sql("UPDATE bootstrap SET closed_at = NULL")
+	execute(s.t, s.app.DSN, "UPDATE bootstrap SET closed_at = NULL")
 	token, ok, err := s.app.Bootstrap.Token(s.t.Context())
 	if err != nil || !ok {
 		s.t.Fatal(ok, err)
 	}
 	return token.Reveal()
-}
-
-func (s *stage) sql(statement string, args ...any) {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.app.DSN)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(s.t.Context())) }()
-	if _, err := conn.Exec(s.t.Context(), statement, args...); err != nil {
-		s.t.Fatal(err)
-	}
 }
