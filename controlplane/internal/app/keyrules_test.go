@@ -112,6 +112,19 @@ func TestChangesKeepToTheRulesOfIssuing(t *testing.T) {
 	}
 }
 
+// What counts for nothing needs no room: the scopes of a key that is retiring can
+// be changed, however many keys its owner has too many.
+func TestScopesOfWhatCountsForNothing(t *testing.T) {
+	t.Parallel()
+	r := start(t, pgtest.DSN(t))
+	admin := r.admin()
+	user := r.call(admin, "POST", "/api/v1/users", m{"name": "Ada"}, 201).text("id")
+	at := "/api/v1/keys/" + r.call(admin, "POST", "/api/v1/keys", m{"name": "ci", "owner_id": user}, 201).text("key", "id")
+	r.call(admin, "POST", at+"/rotate", nil, 201)
+	r.call(admin, "PATCH", "/api/v1/users/"+user, m{"max_keys": 0}, 200)
+	r.call(admin, "PATCH", at, m{"scopes": []string{"reports:read"}}, 200)
+}
+
 // Whoever has enabled a key is not refused once more.
 func TestAnEnabledKeyIsAdmittedAtOnce(t *testing.T) {
 	t.Parallel()

@@ -45,12 +45,12 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 	now := s.now.Moment()
 	sel := Selection{IDs: []id.Key{key}, At: now}
 	var plan plans.Plan
-	if p.Scopes.Present || p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present {
+	if ends := p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present; ends || p.Scopes.Present {
 		k, err := s.store.ByID(ctx, key)
 		if err != nil {
 			return Key{}, err
 		}
-		if plan, err = s.bounds(ctx, &k, &sel, !k.live(now)); err != nil {
+		if plan, err = s.bounds(ctx, &k, &sel, ends && !k.live(now)); err != nil {
 			return Key{}, err
 		}
 	}
