@@ -90,7 +90,8 @@ type api struct {
 // document. Its hooks are variables of its package, so they are set once for the
 // process.
 var installProblems = sync.OnceFunc(func() {
-	huma.ValidateStrictCasing = true // "Name" is not "name", or a body could have a member twice
+	huma.ValidateStrictCasing = true  // "Name" is not "name", or a body could have a member twice
+	huma.DefaultArrayNullable = false // no answer has null for a list
 	huma.NewErrorWithContext = problemOf
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return problemOf(nil, status, message, errs...)
@@ -117,6 +118,7 @@ func New(mux *http.ServeMux, c Config) huma.API {
 	a.registerAudit()
 	a.registerOverview()
 	a.registerSettings()
+	a.describeRefusals()
 	withNull(a.huma.OpenAPI().Components.Schemas.Map())
 	mux.HandleFunc("GET /openapi.json", serveDocument(a.huma, "application/vnd.oai.openapi+json", (*huma.OpenAPI).MarshalJSON))
 	mux.HandleFunc("GET /openapi.yaml", serveDocument(a.huma, "application/vnd.oai.openapi", (*huma.OpenAPI).YAML))
@@ -156,10 +158,15 @@ Everything under ` + "`/api/v1`" + ` is for administrators and needs a managemen
 Everybody who signed in may use ` + "`/api/v1/me`" + `. A browser's requests with a session must come from pages of this installation.
 ` + "`POST /v1/auth`" + ` is for the services that are called with keys: it answers whether a key is good.
 
-Errors are problem details (RFC 9457). Their ` + "`code`" + ` is for programs and never changes; new codes may appear.
-Ids carry their kind as a prefix. Times are RFC 3339 in UTC. Lists are pages: follow ` + "`next_cursor`" + ` until it is null.
+Errors are problem details (RFC 9457). Their ` + "`code`" + ` is for programs and never changes; new codes may appear, so treat one that you do not know as its status. [Every code has a page](/docs/errors/) that says how to mend it. ` + "`title`, `detail` and `fix`" + ` are in English or Spanish, as ` + "`Accept-Language`" + ` says.
+Every answer has an ` + "`X-Request-Id`" + `, under which the server's log has the request.
+
+Lists are pages of at most ` + "`limit`" + ` (50, up to 200), the newest first; keys can be had in other orders by ` + "`sort`" + `. For the next page send ` + "`next_cursor`" + ` as ` + "`cursor`" + `, with the same filters and order, until it is null. A cursor is opaque.
+
+Nothing of a request is dropped: a parameter or member that there is not, or in another case, or given twice, is refused by name with 422, or 400 where it stands in JSON twice.
 A member that is null counts as one that is absent, but in a PATCH.
-There a member that is null is cleared and one that is absent stays; ` + "`If-Match`" + ` with the ETag that was read makes it fail with 412 where somebody else was faster.`
+There a member that is null is cleared and one that is absent stays; ` + "`If-Match`" + ` with the ETag that was read makes it fail with 412 where somebody else was faster.
+Ids carry their kind as a prefix. Times are RFC 3339 in UTC.`
 
 func document(c Config) huma.Config {
 	config := huma.DefaultConfig("Latchkey", c.Version)

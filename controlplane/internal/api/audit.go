@@ -53,12 +53,12 @@ func viewEvent(e journal.Event) eventView {
 // EventFilter are the query parameters by which events are found. It is exported
 // because huma fills in only exported embedded structs.
 type EventFilter struct {
-	ActorKind  string    `query:"actor_kind" enum:"key,user,holder,cli,setup,system"`
-	ActorID    string    `query:"actor_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$" patternDescription:"letters, digits and any of _ . : -"`
+	ActorKind  string    `query:"actor_kind" enum:"key,user,holder,cli,setup,system" doc:"By whom: with a management key, as a signed-in user, with the key itself, by the command line, in the set-up, by Latchkey itself."`
+	ActorID    string    `query:"actor_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$" patternDescription:"letters, digits and any of _ . : -" doc:"The id of a key or a user; for the command line the account of the operating system."`
 	Action     string    `query:"action" maxLength:"130" pattern:"^[a-z_]+\\.([a-z_]+|\\*)$" patternDescription:"an action, such as key.revoke, or key.* for all of a kind" doc:"One action, such as key.revoke, or key.* for all that is done to keys." example:"key.*"`
-	TargetKind string    `query:"target_kind" maxLength:"64" pattern:"^[a-z_]*$" patternDescription:"a word of a-z and _" example:"key"`
-	TargetID   string    `query:"target_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$" patternDescription:"letters, digits and any of _ . : -"`
-	RequestID  string    `query:"request_id" maxLength:"64" pattern:"^[A-Za-z0-9.-]*$" patternDescription:"letters, digits, . and -"`
+	TargetKind string    `query:"target_kind" maxLength:"64" pattern:"^[a-z_]*$" patternDescription:"a word of a-z and _" example:"key" doc:"To what kind of thing, such as key, user, plan or subscription."`
+	TargetID   string    `query:"target_id" maxLength:"64" pattern:"^[A-Za-z0-9_.:-]*$" patternDescription:"letters, digits and any of _ . : -" doc:"To which, by its id."`
+	RequestID  string    `query:"request_id" maxLength:"64" pattern:"^[A-Za-z0-9.-]*$" patternDescription:"letters, digits, . and -" doc:"By which request, as its X-Request-Id says."`
 	Since      time.Time `query:"since" doc:"The first moment, RFC 3339."`
 	Until      time.Time `query:"until" doc:"The first moment after."`
 }
@@ -79,7 +79,7 @@ type exportEventsInput struct{ EventFilter }
 
 func (a *api) registerAudit() {
 	list := operation(http.MethodGet, "/api/v1/audit-events", "Audit", "list-audit-events", "List audit events", access.AuditRead)
-	list.Description += " Filters add up. The order is by time."
+	list.Description += " What meets every filter that is given is listed, the newest first."
 	huma.Register(a.huma, list, a.listEvents)
 
 	export := operation(http.MethodGet, "/api/v1/audit-events/export", "Audit", "export-audit-events", "Export audit events", access.AuditRead)

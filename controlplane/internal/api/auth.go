@@ -53,36 +53,31 @@ type providerView struct {
 }
 
 // open describes an operation that needs no credential.
-func open(method, path, name, summary, description string, refusals ...int) huma.Operation {
+func open(method, path, name, summary, description string) huma.Operation {
 	return huma.Operation{
 		OperationID: name, Method: method, Path: path, Tags: []string{tagSignIn}, Summary: summary, Description: description,
-		Errors: append(refusals, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable),
 	}
 }
 
 func (a *api) registerAuth() {
-	withBody := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	setup := creating(open(http.MethodPost, setupPath, "setup", "Make the first owner",
-		"Needs the set-up token that `latchkey serve` prints, as the Bearer credential. Signs the new owner in. The first owner or management key closes the set-up for good.",
-		append(withBody, http.StatusConflict)...))
+		"Needs the set-up token that `latchkey serve` prints, as the Bearer credential. Signs the new owner in. The first owner or management key closes the set-up for good."))
 	setup.Security = []map[string][]string{{SecurityScheme: {}}}
 	huma.Register(a.huma, setup, a.setup)
 	login := open(http.MethodPost, authPath+"login/local", "login-local", "Sign in with a password",
-		"Begins a session, in a cookie. An unknown user and a wrong password have the same answer. Attempts are counted by account and network: past ten, 429 says in Retry-After when the next is looked at.",
-		append(withBody, http.StatusTooManyRequests)...)
+		"Begins a session, in a cookie. An unknown user and a wrong password have the same answer. Attempts are counted by account and network: past ten, 429 says in Retry-After when the next is looked at.")
 	login.RequestBody = exampleBodies(map[string]any{
 		"username": map[string]any{"username": "ada", "password": examplePassword},
 		"email":    map[string]any{"email": "ada@example.com", "password": examplePassword},
 	})
 	huma.Register(a.huma, login, a.login)
 	huma.Register(a.huma, open(http.MethodPost, authPath+"logout", "logout", "Sign out",
-		"Ends the session of the cookie, and removes the cookie; also where the session was over already.", http.StatusForbidden),
+		"Ends the session of the cookie, and removes the cookie; also where the session was over already."),
 		func(ctx context.Context, _ *struct{}) (*cookieOutput, error) {
 			return &cookieOutput{a.cookie(identity.Token{}, 0)}, a.Services.Identity.SignOut(ctx, visitOf(ctx).token, visitOf(ctx).from)
 		})
 	huma.Register(a.huma, open(http.MethodPost, authPath+"refresh", "refresh", "Refresh the session",
-		"Gives the session a new token and moves its idle end; the old token is nothing at once. A session lives `session_idle_hours` of the settings without a refresh, and `session_max_days` in all.",
-		http.StatusUnauthorized, http.StatusForbidden), a.refresh)
+		"Gives the session a new token and moves its idle end; the old token is nothing at once. A session lives `session_idle_hours` of the settings without a refresh, and `session_max_days` in all."), a.refresh)
 	huma.Register(a.huma, open(http.MethodGet, authPath+"providers", "list-sign-in-ways", "List the ways to sign in", "What a sign-in page shows."),
 		func(context.Context, *struct{}) (*listOutput[providerView], error) {
 			return &listOutput[providerView]{Body: page[providerView]{Data: []providerView{{ID: "local", Kind: "password", Name: "Password"}}}}, nil

@@ -43,7 +43,6 @@ func (a *api) registerGateways() {
 	remove := operation(http.MethodDelete, "/api/v1/gateways/{id}", "Gateways", "remove-gateway", "Give up a gateway that does not come back", access.SettingsWrite)
 	remove.Description += " Receipts wait for it no longer. Until its `refuses_by` it might admit somebody by what it cached, if it does live: remove it only where its process is known to have ended. One that is heard is a 409."
 	remove.DefaultStatus = http.StatusNoContent
-	remove.Errors = append(remove.Errors, http.StatusConflict)
 	huma.Register(a.huma, remove, func(ctx context.Context, in *idInput) (*struct{}, error) {
 		gateway, err := pathID[id.GatewayKind](in.ID)
 		if err != nil {

@@ -98,7 +98,6 @@ func holding(method, path, name, summary, description string) huma.Operation {
 	op := operation(method, selfPath+path, "Public", name, summary, "")
 	op.Description = description + " The key is judged first, by its own rules about addresses too; its rules about methods and paths do not count here."
 	op.Security = []map[string][]string{{holderScheme: {}}}
-	op.Errors = append(op.Errors, http.StatusNotFound)
 	return op
 }
 

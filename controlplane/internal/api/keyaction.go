@@ -31,8 +31,8 @@ type keyConditions struct {
 
 type actOnKeysInput struct {
 	Body struct {
-		Action     string        `json:"action" enum:"revoke,disable,enable,tag" example:"disable"`
-		Filter     keyConditions `json:"filter" doc:"At least one condition; as in the list, they add up."`
+		Action     string        `json:"action" enum:"revoke,disable,enable,tag" example:"disable" doc:"What is done to each key."`
+		Filter     keyConditions `json:"filter" doc:"At least one condition; as in the list, a key must meet them all."`
 		DryRun     bool          `json:"dry_run,omitempty" doc:"true: only count."`
 		Reason     string        `json:"reason,omitempty" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified" doc:"Of a revocation."`
 		Only       bool          `json:"only,omitempty" doc:"Of a revocation: true spares what keys were rotated into."`

@@ -20,9 +20,9 @@ type rotateKeyInput struct {
 }
 
 type startInput struct {
-	Start  string `path:"start" minLength:"4" maxLength:"64" example:"lk_live_0123"`
-	Last4  string `query:"last4" minLength:"4" maxLength:"4" example:"JqhR"`
-	Reason string `query:"reason" enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified"`
+	Start  string `path:"start" minLength:"4" maxLength:"64" example:"lk_live_0123" doc:"The start of the key, as far as it is known."`
+	Last4  string `query:"last4" minLength:"4" maxLength:"4" example:"JqhR" doc:"The last four characters of the key, where several start alike."`
+	Reason string `query:"reason" doc:"In the words of RFC 5280. What was compromised cannot be restored." enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified"`
 	Only   bool   `query:"only" doc:"true spares what the key was rotated into."`
 }
 
@@ -54,7 +54,6 @@ func (a *api) registerKeyLives() {
 
 	byStart := operation(http.MethodDelete, "/api/v1/keys/by-start/{start}", "Keys", "revoke-key-by-start", "Revoke the key that starts like this", access.KeysWrite)
 	byStart.Description += " For a key of which only its ends are known, as from a log. It is revoked, not deleted. 409 `AMBIGUOUS_START` where several start like this."
-	byStart.Errors = append(byStart.Errors, http.StatusNotFound, http.StatusConflict)
 	huma.Register(a.huma, byStart, a.revokeByStart)
 }
 

@@ -21,17 +21,17 @@ import (
 // KeyFilter are the query parameters by which keys are found. It is exported
 // because huma fills in only exported embedded structs.
 type KeyFilter struct {
-	Kind           string    `query:"kind" enum:"api,management"`
-	OwnerID        string    `query:"owner_id" maxLength:"64" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	Kind           string    `query:"kind" enum:"api,management" doc:"api: for your services. management: for this API."`
+	OwnerID        string    `query:"owner_id" maxLength:"64" doc:"Keys of this user." example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	Plan           string    `query:"plan" maxLength:"64" example:"pro" doc:"The slug of a plan."`
 	Status         string    `query:"status" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked" doc:"As of now."`
 	Environment    string    `query:"environment" enum:"live,test"`
-	Tag            string    `query:"tag" maxLength:"64" example:"team/billing"`
+	Tag            string    `query:"tag" maxLength:"64" doc:"Keys with exactly this tag." example:"team/billing"`
 	Scope          string    `query:"scope" maxLength:"64" example:"reports:read" doc:"Keys that carry this scope or one that covers it, such as reports:*."`
 	ExpiresBefore  time.Time `query:"expires_before" doc:"Keys whose expires_at is before this, RFC 3339."`
 	LastUsedBefore time.Time `query:"last_used_before" doc:"Keys that were last used before this, RFC 3339, or never."`
 	Q              string    `query:"q" maxLength:"200" example:"ci" doc:"A part of the name, of the start or of the last four, of 3 to 64 characters, in either case. Never a key: see POST /api/v1/keys/lookup."`
-	Sort           string    `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at,last_used_at,-last_used_at" default:"-created_at" doc:"- stands for the reverse. What never expires comes after what does, what was never used before what was. A key that is used while its list is read may move to another page."`
+	Sort           string    `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at,last_used_at,-last_used_at" default:"-created_at" doc:"The order of the list. A - before it stands for the reverse. What never expires comes after what does, what was never used before what was. A key that is used while its list is read may move to another page."`
 }
 
 type listKeysInput struct {
@@ -50,7 +50,7 @@ type lookupKeyInput struct {
 
 func (a *api) registerKeyLists() {
 	list := operation(http.MethodGet, "/api/v1/keys", "Keys", "list-keys", "List keys", access.KeysRead)
-	list.Description += " Filters add up."
+	list.Description += " What meets every filter that is given is listed."
 	huma.Register(a.huma, list, a.listKeys)
 	export := operation(http.MethodGet, "/api/v1/keys/export", "Keys", "export-keys", "Export keys as CSV", access.KeysRead)
 	export.Description += " A stream of everything that the filters leave, a line per key (RFC 4180). Cells that a spreadsheet would take for a formula begin with an apostrophe. A stream that ends before its end is cut off, never closed as if it were whole."
@@ -60,7 +60,6 @@ func (a *api) registerKeyLists() {
 	huma.Register(a.huma, export, a.exportKeys)
 	lookup := operation(http.MethodPost, "/api/v1/keys/lookup", "Keys", "lookup-key", "Find a key by its secret", access.KeysRead)
 	lookup.Description += " For a key that turned up somewhere: whose is it?"
-	lookup.Errors = append(lookup.Errors, http.StatusNotFound)
 	huma.Register(a.huma, lookup, func(ctx context.Context, in *lookupKeyInput) (*resource[KeyView], error) {
 		token, ok := a.Prefixes().Parse(in.Body.AuthKey)
 		k, err := a.Services.Keys.ByFingerprint(ctx, caller(ctx), token.Fingerprint) // of no key, where it has no shape

@@ -80,7 +80,7 @@ type patchLimitInput struct {
 
 type listLimitsInput struct {
 	PageInput
-	Name     string `query:"name" maxLength:"64" example:"burst"`
+	Name     string `query:"name" maxLength:"64" example:"burst" doc:"Exactly this name."`
 	Kind     string `query:"kind" enum:"rate,quota"`
 	Archived string `query:"archived" enum:"true,false" doc:"Only those that are, or that are not."`
 }

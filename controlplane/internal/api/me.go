@@ -62,7 +62,6 @@ func (a *api) registerMe() {
 		})
 	changing := mine(http.MethodPost, mePath+"/password", "change-my-password", "Change one's password",
 		"Ends every session of the user, and begins a new one in the cookie. Attempts are counted as for signing in.")
-	changing.Errors = append(changing.Errors, http.StatusTooManyRequests)
 	huma.Register(a.huma, changing, a.changePassword)
 	huma.Register(a.huma, mine(http.MethodGet, mePath+"/sessions", "list-my-sessions", "List one's sessions", "The live ones."),
 		func(ctx context.Context, in *PageInput) (*listOutput[sessionView], error) {

@@ -15,7 +15,7 @@ const myKeysPath = mePath + "/keys"
 type listMyKeysInput struct {
 	Status string `query:"status" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked" doc:"As of now."`
 	Q      string `query:"q" maxLength:"200" example:"ci" doc:"A part of the name, of the start or of the last four, of 3 to 64 characters, in either case."`
-	Sort   string `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at,last_used_at,-last_used_at" default:"-created_at" doc:"- stands for the reverse. What never expires comes after what does, what was never used before what was."`
+	Sort   string `query:"sort" enum:"created_at,-created_at,name,-name,expires_at,-expires_at,last_used_at,-last_used_at" default:"-created_at" doc:"The order of the list. A - before it stands for the reverse. What never expires comes after what does, what was never used before what was."`
 	Cursor string `query:"cursor" maxLength:"2400" doc:"next_cursor of the page before, with the same filters and order; the first page without."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
 }
@@ -26,7 +26,7 @@ type revokeMyKeyInput struct {
 }
 
 func (a *api) registerMyKeys() {
-	huma.Register(a.huma, mine(http.MethodGet, myKeysPath, "list-my-keys", "List one's keys", "The API keys that the user owns. Filters add up."), a.listMyKeys)
+	huma.Register(a.huma, mine(http.MethodGet, myKeysPath, "list-my-keys", "List one's keys", "The API keys that the user owns. What meets every filter that is given is listed."), a.listMyKeys)
 	huma.Register(a.huma, mine(http.MethodGet, myKeysPath+"/{id}", "get-my-key", "Get a key of one's own", "Another's is not there."),
 		func(ctx context.Context, in *idInput) (*resource[KeyView], error) {
 			key, err := pathID[id.KeyKind](in.ID)

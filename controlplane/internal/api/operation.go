@@ -23,25 +23,13 @@ const SecurityScheme = "managementKey"
 const SessionScheme = "session"
 
 // operation describes an operation of the admin API, with the scope that it
-// needs and every status that it can answer beside its success.
+// needs. What it may answer beside its success says describeRefusals.
 func operation(method, path, tag, name, summary string, scope access.Scope) huma.Operation {
-	errors := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}
-	if strings.Contains(path, "{id}") {
-		errors = append(errors, http.StatusNotFound)
-	}
-	op := huma.Operation{
+	return huma.Operation{
 		OperationID: name, Method: method, Path: path, Tags: []string{tag}, Summary: summary,
 		Description: fmt.Sprintf("Needs the scope `%s`.", scope),
 		Security:    []map[string][]string{{SecurityScheme: {string(scope)}}, {SessionScheme: {}}},
 	}
-	switch method {
-	case http.MethodPost:
-		errors = append(errors, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	case http.MethodPatch:
-		errors = append(errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	}
-	op.Errors = errors
-	return op
 }
 
 // resource is the answer that shows one thing, and its version.
@@ -162,13 +150,13 @@ func ifMatch(header string) (int64, error) {
 // PageInput are the query parameters of every list. It is exported because
 // huma fills in only exported embedded structs.
 type PageInput struct {
-	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before; the first page without."`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before, with the same filters; the first page without."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most on a page."`
 }
 
 // page is the answer of every list.
 type page[V any] struct {
-	Data       []V     `json:"data" doc:"The newest first."`
+	Data       []V     `json:"data" doc:"The newest first, unless another order was asked for."`
 	NextCursor *string `json:"next_cursor" nullable:"true" doc:"The cursor of the next page; null on the last."`
 }
 

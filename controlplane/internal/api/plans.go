@@ -18,7 +18,7 @@ import (
 // only exported embedded structs.
 type PlanView struct {
 	ID         string     `json:"id" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
-	Slug       string     `json:"slug" example:"pro"`
+	Slug       string     `json:"slug" example:"pro" doc:"Names the plan, as where a key is issued; unique."`
 	Name       string     `json:"name" example:"Pro"`
 	Scopes     []string   `json:"scopes" example:"[\"reports:*\"]" doc:"The most that a key under the plan may carry; empty: no bound."`
 	Public     bool       `json:"public" doc:"Whether GET /v1/plans, which anybody may read, shows it."`
@@ -54,13 +54,13 @@ func planAnswer(p plans.Plan, err error) (*resource[PlanView], error) {
 
 type createPlanInput struct {
 	Body struct {
-		Slug   string   `json:"slug" minLength:"1" maxLength:"64" example:"pro"`
+		Slug   string   `json:"slug" minLength:"1" maxLength:"64" example:"pro" doc:"a-z, 0-9 and -; unique."`
 		Name   string   `json:"name" minLength:"1" maxLength:"200" example:"Pro"`
-		Scopes []string `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:*\"]"`
-		Public bool     `json:"public,omitempty"`
+		Scopes []string `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:*\"]" doc:"The most that a key under the plan may carry; no bound where it is empty or not given."`
+		Public bool     `json:"public,omitempty" doc:"Whether GET /v1/plans, which anybody may read, shows it."`
 
-		MaxKeys            *int `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10"`
-		KeyMaxLifetimeDays *int `json:"key_max_lifetime_days,omitempty" minimum:"1" maximum:"36500" example:"90"`
+		MaxKeys            *int `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10" doc:"How many live API keys each user may have under it; any number where it is not given."`
+		KeyMaxLifetimeDays *int `json:"key_max_lifetime_days,omitempty" minimum:"1" maximum:"36500" example:"90" doc:"How long a key that is issued under it may live; for ever where it is not given."`
 		TrialDays          *int `json:"trial_days,omitempty" minimum:"1" maximum:"365" example:"14" doc:"A subscription that is made under it, by issuing a key too, starts as a trial of so many days."`
 
 		LimitIDs []string `json:"limit_ids,omitempty" maxItems:"16" example:"[\"lim_0190c2f57d3a7c3e8f5a2b6d1c9e4a70\"]" doc:"No two of one name."`
@@ -87,7 +87,7 @@ type patchPlanInput struct {
 
 type listPlansInput struct {
 	PageInput
-	Slug     string `query:"slug" maxLength:"64"`
+	Slug     string `query:"slug" maxLength:"64" doc:"Exactly this slug."`
 	Archived string `query:"archived" enum:"true,false" doc:"Only those that are, or that are not."`
 	Q        string `query:"q" maxLength:"200" example:"pro" doc:"A part of the slug or the name, of 3 to 64 characters, in either case."`
 }

@@ -38,16 +38,15 @@ type renewSubscriptionInput struct {
 type changePlanInput struct {
 	ActInput
 	Body struct {
-		PlanID string `json:"plan_id" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a71"`
-		When   string `json:"when,omitempty" enum:"now,period_end" default:"now"`
+		PlanID string `json:"plan_id" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a71" doc:"The plan that it moves to."`
+		When   string `json:"when,omitempty" enum:"now,period_end" default:"now" doc:"period_end: the change is scheduled for then, and keys stay under the old plan until it is made."`
 	}
 }
 
-// subscriptionAct describes an action, with the statuses that all of them have.
+// subscriptionAct describes an action.
 func subscriptionAct(name, id, summary, more string) huma.Operation {
 	op := operation(http.MethodPost, "/api/v1/subscriptions/{id}/"+name, "Subscriptions", id, summary, access.SubscriptionsWrite)
 	op.Description += " " + more
-	op.Errors = append(op.Errors, http.StatusPreconditionFailed)
 	return op
 }
 

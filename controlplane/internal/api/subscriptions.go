@@ -70,8 +70,8 @@ type patchSubscriptionInput struct {
 
 type listSubscriptionsInput struct {
 	PageInput
-	UserID string `query:"user_id" maxLength:"64" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
-	PlanID string `query:"plan_id" maxLength:"64" example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	UserID string `query:"user_id" maxLength:"64" doc:"Of this user." example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
+	PlanID string `query:"plan_id" maxLength:"64" doc:"On this plan now." example:"pln_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"`
 	Status string `query:"status" enum:"trialing,active,trial_ended,paused,canceled,ended" doc:"As of now."`
 }
 

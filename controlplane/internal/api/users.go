@@ -22,7 +22,7 @@ type UserView struct {
 	Username   *string         `json:"username" nullable:"true" example:"ada" doc:"For signing in; unique."`
 	Email      *string         `json:"email" nullable:"true" example:"ada@example.com"`
 	ExternalID *string         `json:"external_id" nullable:"true" example:"cust-1815" doc:"Your own id of this user; unique."`
-	Role       string          `json:"role" enum:"member,viewer,operator,admin,owner"`
+	Role       string          `json:"role" enum:"member,viewer,operator,admin,owner" doc:"What the user may do here, once signed in: GET /api/v1/me shows the scopes."`
 	Metadata   json.RawMessage `json:"metadata"`
 	DisabledAt *time.Time      `json:"disabled_at" nullable:"true" doc:"Since when all its keys are refused."`
 	MaxKeys    *int            `json:"max_keys" nullable:"true" example:"10" doc:"How many live API keys the user may have; null: what each plan says. Retiring keys do not count."`
@@ -57,12 +57,12 @@ type createUserInput struct {
 	Body struct {
 		Name       string          `json:"name" minLength:"1" maxLength:"200" example:"Ada Lovelace"`
 		Kind       string          `json:"kind,omitempty" enum:"person,service" default:"person"`
-		Username   string          `json:"username,omitempty" maxLength:"64" example:"ada"`
+		Username   string          `json:"username,omitempty" maxLength:"64" example:"ada" doc:"For signing in; unique."`
 		Email      string          `json:"email,omitempty" maxLength:"254" example:"ada@example.com"`
-		ExternalID string          `json:"external_id,omitempty" maxLength:"200" example:"cust-1815"`
+		ExternalID string          `json:"external_id,omitempty" maxLength:"200" example:"cust-1815" doc:"Your own id of this user; unique."`
 		Role       string          `json:"role,omitempty" enum:"member,viewer,operator,admin,owner" default:"member"`
 		Metadata   json.RawMessage `json:"metadata,omitempty"`
-		MaxKeys    *int            `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10"`
+		MaxKeys    *int            `json:"max_keys,omitempty" minimum:"0" maximum:"1000000" example:"10" doc:"How many live API keys the user may have; what each plan says where it is not given."`
 	}
 }
 
@@ -86,8 +86,8 @@ type listUsersInput struct {
 	Kind       string `query:"kind" enum:"person,service"`
 	Role       string `query:"role" enum:"member,viewer,operator,admin,owner"`
 	Disabled   string `query:"disabled" enum:"true,false" doc:"Only those that are, or that are not."`
-	Username   string `query:"username" maxLength:"64" example:"ada"`
-	ExternalID string `query:"external_id" maxLength:"200" example:"cust-1815"`
+	Username   string `query:"username" maxLength:"64" example:"ada" doc:"Exactly this username."`
+	ExternalID string `query:"external_id" maxLength:"200" doc:"Exactly this external id." example:"cust-1815"`
 	Q          string `query:"q" maxLength:"200" example:"lovelace" doc:"A part of the name, username, email address or external id, of 3 to 64 characters, in either case."`
 }
 

@@ -31,7 +31,8 @@ type operation struct {
 		Content  map[string]media `json:"content"`
 	} `json:"requestBody"`
 	Responses map[string]struct {
-		Content map[string]media `json:"content"`
+		Description string           `json:"description"`
+		Content     map[string]media `json:"content"`
 	} `json:"responses"`
 }
 
@@ -46,7 +47,8 @@ type media struct {
 	Schema   *schema `json:"schema"`
 	Example  any     `json:"example"`
 	Examples map[string]struct {
-		Value any `json:"value"`
+		Ref   string `json:"$ref"`
+		Value any    `json:"value"`
 	} `json:"examples"`
 }
 
@@ -223,7 +225,7 @@ func (d *document) fits(text string, place ...string) error {
 }
 
 // describes returns what is wrong with an answer by what the document says of
-// the operation: its status, its media type and its body.
+// the operation: its status, its media type, its body and the code of a refusal.
 func (d *document) describes(o *operation, a answer) error {
 	status := fmt.Sprint(a.status)
 	response, ok := o.Responses[status]
@@ -239,6 +241,9 @@ func (d *document) describes(o *operation, a answer) error {
 	mediaType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
 	if _, ok := response.Content[mediaType]; !ok {
 		return fmt.Errorf("the document describes no %q for %s", mediaType, status)
+	}
+	if code, refused := a.get("code").(string); refused && a.status >= 400 && !strings.Contains(response.Description, "`"+code+"`") {
+		return fmt.Errorf("the document names no %s for %s", code, status)
 	}
 	if mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
 		return nil // a stream of lines, which has no schema
