@@ -75,7 +75,7 @@ func faulty(c fault.Code, status int, title, detail, fix string) Entry {
 var catalogue = append(verdicts(), []Entry{
 	faulty(fault.CodeInternal, http.StatusInternalServerError, "Internal error", "Something went wrong here. The cause is in the server's log under this request id.",
 		"Try again; if it stays, report the request id to the operator."),
-	faulty(fault.CodeInvalid, http.StatusUnprocessableEntity, "Value not acceptable", "The request is well-formed, but a value in it breaks a rule.",
+	faulty(fault.CodeInvalid, http.StatusUnprocessableEntity, "Value not acceptable", "The request can be read, but something in it breaks a rule: a value, or a name that there is not, that is in another case, or that stands twice.",
 		"Correct what errors names."),
 	faulty(fault.CodeUnauthorized, http.StatusUnauthorized, "Not authenticated", "This needs a credential, and none that is good was sent.",
 		"Send a management key: Authorization: Bearer."),
@@ -85,7 +85,7 @@ var catalogue = append(verdicts(), []Entry{
 		"Check the address and the id in it."),
 	faulty(fault.CodeConflict, http.StatusConflict, "Conflict", "The present state does not allow this.",
 		"Read the thing again and decide anew."),
-	faulty(fault.CodeTaken, http.StatusConflict, "Already exists", "Another thing has this name already.",
+	faulty(fault.CodeTaken, http.StatusConflict, "Already exists", "Another thing has this name already: a username, an external id, a slug, the label of a live key; or the user is on this plan already.",
 		"Choose another name, or use the thing that exists."),
 	faulty(fault.CodeOutdated, http.StatusPreconditionFailed, "Outdated", "The thing changed since it was read: If-Match names an older version.",
 		"Read it again and repeat the change on what is there now."),
@@ -101,7 +101,7 @@ var catalogue = append(verdicts(), []Entry{
 		"Use a management key, or make one with latchkey keys issue --management."),
 
 	faulty("LAST_OWNER", http.StatusConflict, "The last owner", "Nobody would be left who can sign in as an owner.",
-		"Make another user an owner first, with a password."),
+		"Make another user an owner first, with a password, and leave that one enabled."),
 	faulty("MAX_KEYS_EXCEEDED", http.StatusConflict, "Too many keys", "The owner would hold more live keys than max_keys of the user or the plan allows.",
 		"Revoke a key that is not needed, or have max_keys raised. Rotating a key does not count."),
 	faulty("IDEMPOTENCY_KEY_REUSED", http.StatusUnprocessableEntity, "Idempotency-Key reused", "Another request was made under this Idempotency-Key in the last 24 hours.",
