@@ -177,6 +177,9 @@ func (c *Core) database(ctx context.Context, o Options) (string, error) {
 		return c.Config.DatabaseURL.Reveal(), nil
 	}
 	server, err := openPrivate(ctx, pgserver.Config{DataDir: c.Config.DataDir, Log: o.Notice}, o)
+	if fault.Is(err, fault.Conflict) { // it would start, and says itself what to do
+		return "", err
+	}
 	if err != nil {
 		return "", fault.Wrap(err, fault.Unavailable, "the private PostgreSQL does not start").
 			WithFix("set DATABASE_URL to a PostgreSQL of yours, or see the reason above")
@@ -216,15 +219,20 @@ func migrate(ctx context.Context, dsn string, notice func(string)) error {
 	defer cancel()
 	for said := false; ; said = true {
 		_, err := postgres.Migrate(ctx, dsn)
-		if err == nil || !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
+		if err == nil || !fault.Is(err, fault.Unavailable) {
 			return err
+		}
+		gone := fault.Wrap(err, fault.Unavailable, "waited %s for the database", startPatience).
+			WithFix("start PostgreSQL, or correct DATABASE_URL: `latchkey doctor` tells at once what is wrong")
+		if ctx.Err() != nil {
+			return gone
 		}
 		if !said {
 			notice(fmt.Sprintf("waiting for the database: %v", err))
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return gone
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

@@ -69,7 +69,9 @@ type pruneAuditCmd struct {
 }
 
 func (pruneAuditCmd) Help() string {
-	return `The removed rows cannot be brought back: export them first (GET /api/v1/audit-events/export). What stays is still proven, by a checkpoint sealed under SECRET_KEY, and the pruning is an event itself. A log that is broken is not pruned.
+	return `Give one of --before and --keep.
+
+The removed rows cannot be brought back: export them first (GET /api/v1/audit-events/export). What stays is still proven, by a checkpoint sealed under SECRET_KEY, and the pruning is an event itself. A log that is broken is not pruned.
 
 Example:
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (d *door) close() { d.client.CloseIdleConnections() }
 func (d *door) find(ctx context.Context, bases []string) (bool, error) {
 	for _, base := range bases {
 		d.base = strings.TrimRight(base, "/")
-		if _, err := d.request(ctx, ""); err != nil {
+		if u, err := url.Parse(d.base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return false, fault.New(fault.Invalid, "this is no address of a server").WithFix("write --url http://127.0.0.1:8080")
 		}
 		a, err := d.ask(ctx, "")

@@ -38,12 +38,15 @@ func (s *session) fail(err error) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "latchkey: %s\n", f.Detail)
+	fmt.Fprintf(&b, "latchkey: %s", f.Detail)
+	between := ":\n"
 	for _, e := range f.Errors {
 		if e.Message != f.Detail {
-			fmt.Fprintf(&b, "  %s: %s\n", e.Location, e.Message)
+			fmt.Fprintf(&b, "%s  %s: %s", between, e.Location, e.Message)
+			between = "\n"
 		}
 	}
+	b.WriteString("\n")
 	if f.Fix != "" {
 		fmt.Fprintf(&b, "fix: %s\n", f.Fix)
 	}
@@ -52,7 +55,7 @@ func (s *session) fail(err error) {
 
 func failureOf(err error) failure {
 	if faults, ok := errors.AsType[config.Faults](err); ok {
-		f := failure{Code: fault.CodeInvalid, Detail: "the configuration is not right:", Fix: "set these variables; .env.example explains each"}
+		f := failure{Code: fault.CodeInvalid, Detail: "the configuration is not right", Fix: "set these variables; .env.example explains each"}
 		for _, one := range faults {
 			f.Errors = append(f.Errors, badValue{Location: one.Name, Message: one.Want})
 		}
@@ -72,13 +75,25 @@ func failureOf(err error) failure {
 	return f
 }
 
-// oneLine joins the lines that an error of several has.
+// oneLine joins the lines that an error of several has, each once: a driver that
+// tried the same address twice says so twice.
 func oneLine(text string) string {
-	var lines []string
+	var b strings.Builder
+	seen := map[string]bool{}
 	for line := range strings.Lines(text) {
-		lines = append(lines, strings.TrimSpace(line))
+		line = strings.TrimSpace(line)
+		if line == "" || seen[line] {
+			continue
+		}
+		switch seen[line] = true; {
+		case strings.HasSuffix(b.String(), ":"):
+			b.WriteString(" ")
+		case b.Len() > 0:
+			b.WriteString("; ")
+		}
+		b.WriteString(line)
 	}
-	return strings.Join(lines, "; ")
+	return b.String()
 }
 
 // flags are the members of the API's bodies whose flag has another name.

@@ -47,4 +47,6 @@ Start here:
   latchkey try                    in another terminal: see a key accepted, revoked and refused
   latchkey keys issue --name ci   issue a first key
 
-Configuration is environment variables; "latchkey doctor" checks them.`
+Configuration is environment variables; "latchkey doctor" checks them. A command
+exits with 0 when it is done, with 1 when it failed, and with 2, having done
+nothing, when its arguments make no sense.`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/api"
@@ -17,12 +18,12 @@ import (
 
 type issueCmd struct {
 	Name          string    `required:"" placeholder:"NAME" help:"What the key is called, for people."`
-	Env           string    `enum:"live,test," default:"" placeholder:"live" help:"live or test; live where not given."`
+	Env           *string   `enum:"live,test" placeholder:"ENVIRONMENT" help:"live or test; live where not given."`
 	Plan          string    `placeholder:"SLUG" help:"Issue under this plan; the owner is put on it where they are not."`
 	Owner         string    `placeholder:"USER" help:"Who holds the key: a user's id or username. The built-in user where not given."`
 	Scope         []string  `placeholder:"SCOPE" help:"What the key may do, such as reports:read; repeat for more."`
 	Tag           []string  `placeholder:"TAG" help:"A tag to find it by; repeat for more."`
-	ExpiresInDays int       `placeholder:"DAYS" help:"Days until it expires; never where not given."`
+	ExpiresInDays *lifetime `placeholder:"DAYS" help:"Days until it expires; never where not given."`
 	AllowCIDR     []network `name:"allow-cidr" placeholder:"NETWORK" help:"Good from this network only, such as 203.0.113.0/24; repeat for more."`
 	Management    bool      `help:"A key for the admin API instead of one for your services; needs --scope, '*' for all."`
 }
@@ -52,13 +53,32 @@ func (n *network) UnmarshalText(b []byte) (err error) {
 	return nil
 }
 
+// lifetime is a number of days. 0 is none: in the domain it stands for a key that
+// never expires, which nobody means who gives a number.
+type lifetime int
+
+// UnmarshalText reads 90.
+func (l *lifetime) UnmarshalText(b []byte) error {
+	n, err := strconv.Atoi(string(b))
+	if err != nil || n < 1 || n > keys.MaxExpireDays {
+		return fmt.Errorf("want whole days from 1 to %d", keys.MaxExpireDays)
+	}
+	*l = lifetime(n)
+	return nil
+}
+
 // Run issues the key.
 func (c *issueCmd) Run(ctx context.Context, s *session) error {
-	in := keys.NewKey{Name: c.Name, Plan: c.Plan, Scopes: c.Scope, Tags: c.Tag, ExpiresInDays: c.ExpiresInDays}
+	in := keys.NewKey{Name: c.Name, Plan: c.Plan, Scopes: c.Scope, Tags: c.Tag}
+	if c.ExpiresInDays != nil {
+		in.ExpiresInDays = int(*c.ExpiresInDays)
+	}
 	if c.Management {
 		in.Kind = apikey.KindManagement
 	}
-	in.Environment, _ = apikey.ParseEnvironment(c.Env)
+	if c.Env != nil {
+		in.Environment, _ = apikey.ParseEnvironment(*c.Env)
+	}
 	for _, n := range c.AllowCIDR {
 		in.AllowCIDRs = append(in.AllowCIDRs, n.Prefix)
 	}
@@ -79,17 +99,17 @@ func (c *issueCmd) Run(ctx context.Context, s *session) error {
 }
 
 type listCmd struct {
-	Owner string `placeholder:"USER" help:"Only keys of this user, by id or username."`
-	Plan  string `placeholder:"SLUG" help:"Only keys under this plan."`
-	Kind  string `enum:"api,management," default:"" placeholder:"KIND" help:"Only api or only management keys."`
+	Owner string  `placeholder:"USER" help:"Only keys of this user, by id or username."`
+	Plan  string  `placeholder:"SLUG" help:"Only keys under this plan."`
+	Kind  *string `enum:"api,management" placeholder:"KIND" help:"Only api or only management keys."`
 }
 
 // Run lists keys.
 func (c *listCmd) Run(ctx context.Context, s *session) error {
 	filter := keys.Filter{Plan: c.Plan, Limit: pageSize}
-	if c.Kind != "" {
+	if c.Kind != nil {
 		kind := apikey.KindAPI
-		if c.Kind == apikey.KindManagement.String() {
+		if *c.Kind == apikey.KindManagement.String() {
 			kind = apikey.KindManagement
 		}
 		filter.Kind = &kind
@@ -129,7 +149,7 @@ func day(t *time.Time) string {
 
 type revokeCmd struct {
 	Key    id.Key `arg:"" name:"key-id" help:"The key's id, key_…, as keys list shows it."`
-	Reason string `enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified" placeholder:"REASON" help:"Why: ${enum}."`
+	Reason string `enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified" placeholder:"REASON" help:"Why: unspecified, key_compromise (which nothing undoes), affiliation_changed, superseded, cessation_of_operation or privilege_withdrawn."`
 }
 
 // Run revokes the key.

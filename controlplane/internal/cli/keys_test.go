@@ -131,9 +131,9 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no such key":      {[]string{"keys", "revoke", "key_0190c2f57d3a7c3e8f5a2b6d1c9e4a70"}, "latchkey: there is no key with this id\nfix: find it with: latchkey keys list\n"},
 		"no such owner":    {[]string{"keys", "issue", "--name", "x", "--owner", "bob"}, "latchkey: there is no user with this id or username\nfix: find one with: latchkey users list\n"},
-		"no such plan":     {[]string{"keys", "issue", "--name", "x", "--plan", "gold"}, "latchkey: 1 value is not acceptable\n  --plan: there is no plan with this slug\n"},
-		"no such scope":    {[]string{"keys", "issue", "--name", "x", "--scope", "A B", "--expires-in-days=-1"}, "latchkey: 2 values are not acceptable\n  --expires-in-days: 1 to 36500\n  --scope: "},
-		"management scope": {[]string{"keys", "issue", "--name", "x", "--management"}, "latchkey: 1 value is not acceptable\n  --scope: a management key needs at least one of "},
+		"no such plan":     {[]string{"keys", "issue", "--name", "x", "--plan", "gold"}, "latchkey: 1 value is not acceptable:\n  --plan: there is no plan with this slug\n"},
+		"no such scope":    {[]string{"keys", "issue", "--name", "x", "--scope", "A B", "--scope", "C D"}, "latchkey: 2 values are not acceptable:\n  --scope: "},
+		"management scope": {[]string{"keys", "issue", "--name", "x", "--management"}, "latchkey: 1 value is not acceptable:\n  --scope: a management key needs at least one of "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,7 +26,7 @@ func (serveCmd) Run(ctx context.Context, s *session) error {
 	log := s.logger(&c, asText)
 	a, err := app.New(ctx, app.Options{
 		Config: c, Version: s.env.Version, Log: log, Now: s.env.Now,
-		Notice: func(line string) { log.Info(line) },
+		Notice: func(line string) { log.Info(oneLine(line)) },
 	})
 	if err != nil {
 		return err

@@ -197,6 +197,11 @@ $`)
 	if !lines.MatchString(text) {
 		t.Errorf("try says:\n%s", text)
 	}
+	for _, wrong := range []string{"nonsense", "127.0.0.1:8080", "ftp://127.0.0.1"} {
+		if r := h.run("try", "--url", wrong); r.code != 1 || r.stderr != "latchkey: this is no address of a server\nfix: write --url http://127.0.0.1:8080\n" {
+			t.Errorf("%s: exit code %d, stderr:\n%s", wrong, r.code, r.stderr)
+		}
+	}
 	if r := h.run("try", "--url", "http://127.0.0.1:1"); r.code != 1 || !strings.HasPrefix(r.stderr, "latchkey: no Latchkey answers at http://127.0.0.1:1\n") {
 		t.Errorf("nobody there: exit code %d\n%s", r.code, r.stderr)
 	}

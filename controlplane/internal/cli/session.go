@@ -91,7 +91,7 @@ func (s *session) say(format string, args ...any) {
 }
 
 // notice passes on what an operator should know.
-func (s *session) notice(line string) { s.say("note: %s", line) }
+func (s *session) notice(line string) { s.say("note: %s", oneLine(line)) }
 
 // terminal returns the descriptor of a stream that is a terminal.
 func terminal(stream any) (fd int, ok bool) {

@@ -36,6 +36,8 @@ func TestUsage(t *testing.T) {
 		"not an id":            {[]string{"keys", "revoke", "ci"}, "latchkey: <key-id>: this id starts with key_ and goes on with 32 hexadecimal digits\nfix: see latchkey keys revoke --help\n"},
 		"a key for its id":     {[]string{"keys", "revoke", key}, "latchkey: <key-id>: this id starts with key_ and goes on with 32 hexadecimal digits\nfix: see latchkey keys revoke --help\n"},
 		"a key somewhere else": {[]string{"keys", "list", key}, "latchkey: unexpected argument (a key)\nfix: see latchkey keys list --help\n"},
+		"a key for no days":    {[]string{"keys", "issue", "--name", "x", "--expires-in-days", "0"}, "latchkey: --expires-in-days: want whole days from 1 to 36500\nfix: see latchkey keys issue --help\n"},
+		"no such environment":  {[]string{"keys", "issue", "--name", "x", "--env", "prod"}, "latchkey: --env must be one of \"live\",\"test\" but got \"prod\"\nfix: see latchkey keys issue --help\n"},
 		"not a network":        {[]string{"keys", "issue", "--name", "x", "--allow-cidr", "home"}, "latchkey: --allow-cidr: want a network such as 203.0.113.0/24 or 2001:db8::/32\nfix: see latchkey keys issue --help\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,8 +37,8 @@ type createUserCmd struct {
 	Username     string `placeholder:"USERNAME" help:"For signing in; unique."`
 	Email        string `placeholder:"ADDRESS" help:"The e-mail address."`
 	ExternalID   string `placeholder:"ID" help:"Your own id of this user; unique."`
-	Role         string `enum:"member,viewer,operator,admin,owner" default:"member" placeholder:"ROLE" help:"What they may do: ${enum}."`
-	Kind         string `enum:"person,service" default:"person" placeholder:"KIND" help:"person or service."`
+	Role         string `enum:"member,viewer,operator,admin,owner" default:"member" placeholder:"ROLE" help:"What they may do: member, viewer, operator, admin or owner; member where not given."`
+	Kind         string `enum:"person,service" default:"person" placeholder:"KIND" help:"person or service; person where not given."`
 	Password     bool   `xor:"password" help:"Ask for a password, or read it from stdin."`
 	PasswordFile string `xor:"password" placeholder:"FILE" help:"Read the password from this file."`
 }
@@ -72,12 +72,15 @@ func (c *createUserCmd) Run(ctx context.Context, s *session) (err error) {
 }
 
 type listUsersCmd struct {
-	Role string `enum:"member,viewer,operator,admin,owner," default:"" placeholder:"ROLE" help:"Only users with this role: ${enum}."`
+	Role *string `enum:"member,viewer,operator,admin,owner" placeholder:"ROLE" help:"Only users with this role: member, viewer, operator, admin or owner."`
 }
 
 // Run lists users.
 func (c *listUsersCmd) Run(ctx context.Context, s *session) error {
-	filter := users.Filter{Role: access.Role(c.Role), Limit: pageSize}
+	filter := users.Filter{Limit: pageSize}
+	if c.Role != nil {
+		filter.Role = access.Role(*c.Role)
+	}
 	return s.withCore(ctx, func(core *app.Core) error {
 		l := s.newList("%-36s  %-8s  %-8s  %-8s  %-20s  %s", "ID", "ROLE", "KIND", "STATUS", "USERNAME", "NAME")
 		err := pages(func(last *users.User) ([]users.User, error) {

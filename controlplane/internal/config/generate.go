@@ -54,7 +54,7 @@ func (c *Config) ensure(name string, generate func() string) (string, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(c.DataDir, 0o755); err != nil { //nolint:gosec // see above: its files have their own modes
-			return "", fmt.Errorf("making the data directory: %w", err)
+			return "", fmt.Errorf("making the data directory, LATCHKEY_DATA_DIR: %w", err)
 		}
 		if err := createOnce(path, generate()+"\n"); err != nil {
 			return "", fmt.Errorf("making %s: %w", path, err)
@@ -62,7 +62,7 @@ func (c *Config) ensure(name string, generate func() string) (string, error) {
 		content, err = os.ReadFile(path)
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading a generated secret: %w", err)
+		return "", fmt.Errorf("reading a generated secret in the data directory, LATCHKEY_DATA_DIR: %w", err)
 	}
 	return strings.TrimSuffix(string(content), "\n"), nil
 }

@@ -104,6 +104,7 @@ func (s site) own(ctx context.Context, lock *os.File, config Config, log func(st
 		return nil, err
 	}
 	if !exists(s.files) {
+		log("making a new database in " + s.files) // also where one of before was meant
 		if err := s.initialise(ctx, with, config.Fast); err != nil {
 			return nil, err
 		}
