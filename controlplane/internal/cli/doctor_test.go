@@ -96,6 +96,12 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			},
 			"peppers", "fail: LATCHKEY_PEPPERS ",
 		},
+		"lost pepper, beside one that no server has used": {
+			func(h *house) {
+				h.environ = append(h.environ, "LATCHKEY_PEPPERS=p2:"+strings.Repeat("0123456789abcdef", 3))
+			},
+			"peppers", `fail: LATCHKEY_PEPPERS lacks the id "p1"`,
+		},
 		"other pepper": {
 			func(h *house) {
 				h.environ = append(h.environ, "LATCHKEY_PEPPERS=p1:"+strings.Repeat("0123456789abcdef", 3))

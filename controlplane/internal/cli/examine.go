@@ -23,6 +23,10 @@ const maxSkew = time.Second
 // examineServer looks at the server behind the database; false ends the checks.
 func (s *session) examineServer(ctx context.Context, d *diagnosis, place *database, db *postgres.DB) bool {
 	server, err := db.Server(ctx, s.env.Now)
+	if err != nil && place.private == nil {
+		d.add(check{Name: "postgresql", Status: statusFail, Detail: failureOf(err).Detail, Fix: "start PostgreSQL, or correct DATABASE_URL"})
+		return false
+	}
 	if err != nil {
 		d.failed("postgresql", err)
 		return false
@@ -87,6 +91,13 @@ func examinePeppers(ctx context.Context, d *diagnosis, c *config.Config, db *pos
 	var counts []string
 	for _, id := range slices.Sorted(maps.Keys(rows)) {
 		counts = append(counts, fmt.Sprintf("%s: keys %d", id, rows[id]))
+		if rows[id] > 0 && !slices.ContainsFunc(list, func(p records.Pepper) bool { return p.ID == id }) {
+			d.add(check{
+				Name: "peppers", Status: statusFail, Detail: fmt.Sprintf("LATCHKEY_PEPPERS lacks the id %q, which %d keys in this database are still under", id, rows[id]),
+				Fix: "append it with its secret: serve does not start without",
+			})
+			return
+		}
 	}
 	if _, used := rows[c.Peppers[0].ID]; !used {
 		counts = append(counts, c.Peppers[0].ID+": not used yet")
