@@ -71,9 +71,8 @@ func examineSchema(ctx context.Context, d *diagnosis, dsn string) bool {
 	return false
 }
 
-// examinePeppers compares the peppers with what keys are under. It asks what
-// serve asks at its start, but only where that writes nothing: a pepper that no
-// server has used yet is registered by the first that does.
+// examinePeppers compares the peppers with what keys are under, as serve does at
+// its start.
 func examinePeppers(ctx context.Context, d *diagnosis, c *config.Config, db *postgres.DB) {
 	rows, err := db.Peppers().KeysPerPepper(ctx)
 	if err != nil {
@@ -91,19 +90,13 @@ func examinePeppers(ctx context.Context, d *diagnosis, c *config.Config, db *pos
 	var counts []string
 	for _, id := range slices.Sorted(maps.Keys(rows)) {
 		counts = append(counts, fmt.Sprintf("%s: keys %d", id, rows[id]))
-		if rows[id] > 0 && !slices.ContainsFunc(list, func(p records.Pepper) bool { return p.ID == id }) {
-			d.add(check{
-				Name: "peppers", Status: statusFail, Detail: fmt.Sprintf("LATCHKEY_PEPPERS lacks the id %q, which %d keys in this database are still under", id, rows[id]),
-				Fix: "append it with its secret: serve does not start without",
-			})
-			return
-		}
+	}
+	if err := records.CheckPeppers(ctx, list, db.Peppers()); err != nil {
+		d.failed("peppers", err)
+		return
 	}
 	if _, used := rows[c.Peppers[0].ID]; !used {
 		counts = append(counts, c.Peppers[0].ID+": not used yet")
-	} else if _, err := records.OpenPeppers(ctx, list, db.Peppers()); err != nil {
-		d.failed("peppers", err)
-		return
 	}
 	detail := strings.Join(counts, ", ")
 	if len(spare) > 0 {

@@ -98,4 +98,7 @@ func TestPeppersThatWouldLoseKeysAreRefused(t *testing.T) {
 			t.Errorf("%s: the error shows a pepper", name)
 		}
 	}
+	if used := must[[]records.PepperUse](t)(h.db.Peppers().Used(t.Context())); len(used) != 1 || used[0].ID != "p1" {
+		t.Errorf("what was refused is in use: %v", used)
+	}
 }

@@ -135,6 +135,11 @@ func (p *Peppers) Use(ctx context.Context, use records.PepperUse) ([]records.Pep
 	if err != nil {
 		return nil, translate(err)
 	}
+	return p.Used(ctx)
+}
+
+// Used implements records.PepperStore.
+func (p *Peppers) Used(ctx context.Context) ([]records.PepperUse, error) {
 	rows, err := p.db.pool.Query(ctx, `SELECT id, proof FROM peppers ORDER BY turn`)
 	if err != nil {
 		return nil, translate(err)

@@ -28,8 +28,10 @@ type PepperUse struct {
 
 // PepperStore remembers which peppers were used.
 type PepperStore interface {
+	// Used returns all that were ever used, the first used first.
+	Used(ctx context.Context) ([]PepperUse, error)
 	// Use records that a pepper is the current one, if it was not known yet,
-	// and returns all that were ever used, the first used first.
+	// and returns what Used does.
 	Use(ctx context.Context, p PepperUse) ([]PepperUse, error)
 	// InUse reports whether any key is still under a pepper.
 	InUse(ctx context.Context, pepper string) (bool, error)
@@ -48,12 +50,25 @@ type Peppers struct {
 	outdated map[string]bool
 }
 
-// OpenPeppers registers the first pepper as the current one and checks the list
-// against what the database knows: an id that keys are still under must be in
-// the list, with the same secret as ever.
+// CheckPeppers compares a list with what the database knows, and writes nothing:
+// an id that keys are still under must be in the list, and every id have the same
+// secret as ever. A Conflict says which is not so.
+func CheckPeppers(ctx context.Context, list []Pepper, store PepperStore) error {
+	used, err := store.Used(ctx)
+	if err != nil {
+		return err
+	}
+	return (&Peppers{list: list}).agree(ctx, used, store)
+}
+
+// OpenPeppers checks a list and registers its first pepper as the current one. A
+// list that is refused leaves nothing behind: its ids are free for other secrets.
 func OpenPeppers(ctx context.Context, list []Pepper, store PepperStore) (*Peppers, error) {
 	if len(list) == 0 {
 		return nil, fault.New(fault.Invalid, "LATCHKEY_PEPPERS names no pepper")
+	}
+	if err := CheckPeppers(ctx, list, store); err != nil {
+		return nil, err
 	}
 	used, err := store.Use(ctx, PepperUse{ID: list[0].ID, Proof: list[0].proof()})
 	if err != nil {
@@ -63,11 +78,21 @@ func OpenPeppers(ctx context.Context, list []Pepper, store PepperStore) (*Pepper
 	current := slices.IndexFunc(used, func(u PepperUse) bool { return u.ID == list[0].ID })
 	for i, u := range used {
 		p.outdated[u.ID] = i < current
-		if err := p.agrees(ctx, u, store); err != nil {
-			return nil, err
-		}
+	}
+	// Once more, for another replica may have been faster with another secret.
+	if err := p.agree(ctx, used, store); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+func (p *Peppers) agree(ctx context.Context, used []PepperUse, store PepperStore) error {
+	for _, u := range used {
+		if err := p.agrees(ctx, u, store); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // agrees checks one pepper that the database knows.
