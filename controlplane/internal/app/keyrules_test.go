@@ -125,19 +125,43 @@ func TestScopesOfWhatCountsForNothing(t *testing.T) {
 	r.call(admin, "PATCH", at, m{"scopes": []string{"reports:read"}}, 200)
 }
 
-// Whoever has enabled a key is not refused once more.
+// Whoever has let a key in again is not refused once more, whatever kept it out.
 func TestAnEnabledKeyIsAdmittedAtOnce(t *testing.T) {
 	t.Parallel()
 	r := start(t, pgtest.DSN(t))
 	admin := r.admin()
-	k := r.call(admin, "POST", "/api/v1/keys", m{"name": "ci"}, 201)
-	at := "/api/v1/keys/" + k.text("key", "id")
-	for range 3 {
-		r.expect(r.auth(k.text("secret")), 200, "VALID")
-		r.call(admin, "POST", at+"/disable", nil, 200)
-		r.expect(r.auth(k.text("secret")), 401, "DISABLED")
-		r.call(admin, "POST", at+"/enable", nil, 200)
+	plan := r.tier(admin, "pro", nil)
+	user := r.call(admin, "POST", "/api/v1/users", m{"name": "Ada"}, 201).text("id")
+	sub := r.call(admin, "POST", "/api/v1/subscriptions", m{"user_id": user, "plan_id": plan, "trial_ends_at": time.Now().Add(time.Hour)}, 201).text("id")
+	k := r.call(admin, "POST", "/api/v1/keys", m{"name": "ci", "owner_id": user, "subscription_id": sub}, 201)
+	key, sub, user := "/api/v1/keys/"+k.text("key", "id"), "/api/v1/subscriptions/"+sub, "/api/v1/users/"+user
+	type act struct {
+		method, path string
+		body         any
 	}
+	for _, step := range []struct {
+		out    act
+		status int
+		code   string
+		in     act
+	}{
+		{act{"POST", key + "/disable", nil}, 401, "DISABLED", act{"POST", key + "/enable", nil}},
+		{act{"POST", key + "/revoke", nil}, 401, "REVOKED", act{"POST", key + "/restore", nil}},
+		{act{"PATCH", user, m{"disabled": true}}, 403, "OWNER_DISABLED", act{"PATCH", user, m{"disabled": false}}},
+		{act{"PATCH", sub, m{"trial_ends_at": time.Now().Add(-time.Hour)}}, 401, "TRIAL_ENDED", act{"POST", sub + "/renew", m{"period_end": time.Now().Add(time.Hour)}}},
+		{act{"POST", sub + "/pause", nil}, 403, "PLAN_INACTIVE", act{"POST", sub + "/resume", nil}},
+	} {
+		for range 3 {
+			r.expect(r.auth(k.text("secret")), 200, "VALID")
+			r.call(admin, step.out.method, step.out.path, step.out.body, 200)
+			r.expect(r.auth(k.text("secret")), step.status, step.code)
+			r.call(admin, step.in.method, step.in.path, step.in.body, 200)
+			if step.code == "TRIAL_ENDED" {
+				break // what was renewed is no trial any more
+			}
+		}
+	}
+	r.expect(r.auth(k.text("secret")), 200, "VALID")
 }
 
 // A cursor with a time that no page ends at is refused, and is no fault of ours.

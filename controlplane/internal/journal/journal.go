@@ -40,8 +40,9 @@ type Entry struct {
 	// Touches are the ids whose dependants are stale now. None: the change is
 	// nothing to an edge, and only the audit chain gets a row.
 	Touches []string
-	// Refresh says that the change takes nothing away, so that a cached record
-	// may be used once more while it is renewed. Left false, it may not.
+	// Refresh says that the change takes nothing away and ends no refusal, so that
+	// a cached record may be used once more while it is renewed. Left false, it
+	// may not.
 	Refresh bool
 }
 

@@ -164,7 +164,8 @@ func (s *Service) edit(ctx context.Context, caller access.Caller, ref Ref, a act
 		return &journal.Entry{
 			Caller: caller, At: now, Action: a.action, Target: sub.target(), Before: was, After: is,
 			Touches: []string{sub.ID.String()},
-			Refresh: sub.Status == apikey.Active && sub.PlanID == before.PlanID,
+			// No Refresh where it lets keys in again: they would be refused once more.
+			Refresh: before.Standing(now) == StandingActive && sub.Status == apikey.Active && sub.PlanID == before.PlanID,
 		}, nil
 	})
 }

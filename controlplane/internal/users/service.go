@@ -155,7 +155,8 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]U
 
 // entry says what an update changed, or nil where it changed nothing. What a
 // gateway tells the services behind it (name, external id) takes nothing away;
-// disabling does.
+// disabling does. Enabling is no Refresh either: its keys would be refused once
+// more.
 func (s *Service) entry(caller access.Caller, action string, before User, u *User) *journal.Entry {
 	was, is := journal.Diff(before, u)
 	if len(is) == 0 {
@@ -165,7 +166,7 @@ func (s *Service) entry(caller access.Caller, action string, before User, u *Use
 	return &journal.Entry{
 		Caller: caller, At: u.UpdatedAt, Action: action, Target: u.target(), Before: was, After: is,
 		Touches: []string{u.ID.String()},
-		Refresh: u.DisabledAt == nil,
+		Refresh: u.DisabledAt == nil && before.DisabledAt == nil,
 	}
 }
 
