@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -42,18 +43,33 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 	if err != nil {
 		return Key{}, err
 	}
-	now := s.now.Moment()
-	sel := Selection{IDs: []id.Key{key}, At: now}
-	var plan plans.Plan
-	if ends := p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present; ends || p.Scopes.Present {
-		k, err := s.store.ByID(ctx, key)
-		if err != nil {
-			return Key{}, err
-		}
-		if plan, err = s.bounds(ctx, &k, &sel, ends && !k.live(now)); err != nil {
-			return Key{}, err
-		}
+	u := update{Patch: p, policy: policy, ends: p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present}
+	if !u.ends && !p.Scopes.Present {
+		u.now = s.now.Moment()
+		return s.update(ctx, caller, u, Selection{IDs: []id.Key{key}})
 	}
+	return s.asRead(ctx, key, func(read *Key) (Key, error) {
+		u.now = s.now.Moment()
+		u.live = read.live(u.now)
+		sel := Selection{IDs: []id.Key{key}, At: u.now}
+		if u.plan, err = s.bounds(ctx, read, &sel, u.ends && !u.live); err != nil {
+			return Key{}, err
+		}
+		return s.update(ctx, caller, u, sel)
+	})
+}
+
+// update is a Patch with what it is held to.
+type update struct {
+	Patch
+	policy Policy
+	now    time.Time
+	plan   plans.Plan
+	ends   bool // whether it may change when the key ends
+	live   bool // whether the key counted as it was read
+}
+
+func (s *Service) update(ctx context.Context, caller access.Caller, p update, sel Selection) (Key, error) {
 	return s.changeSelected(ctx, caller, sel, "key.update", func(k *Key) error {
 		if err := fault.CheckVersion(p.Version, k.Version); err != nil {
 			return err
@@ -61,31 +77,53 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 		if k.RevokedAt != nil {
 			return fault.New(fault.Conflict, "this key is revoked")
 		}
+		if p.ends && p.live != k.live(p.now) {
+			return errOtherwise
+		}
 		if p.RotateEveryDays.Present && !k.RotatedTo.IsZero() {
 			return fault.New(fault.Conflict, "this key was rotated already").WithFix("change its successor %s", k.RotatedTo)
 		}
 		had := k.AllowPaths
-		p.apply(k, now, policy)
+		p.apply(k, p.now, p.policy)
 		var f fault.Fields
 		k.check(&f, had)
 		if k.RotateEveryDays == 0 { // it counts for nothing then, and is wrong all the same
-			checkOverlap(&f, policy.overlap(p.RotateOverlapHours.Value))
+			checkOverlap(&f, p.policy.overlap(p.RotateOverlapHours.Value))
 		}
 		if err := f.Err(); err != nil {
 			return err
 		}
 		if p.Scopes.Present {
-			if err := granted(k, plan); err != nil {
+			if err := granted(k, p.plan); err != nil {
 				return err
 			}
 		}
 		if p.ExpiresAt.Present {
-			if err := policy.withinLifetime(k, plan); err != nil {
+			if err := p.policy.withinLifetime(k, p.plan); err != nil {
 				return err
 			}
 		}
 		return grantable(caller, k)
 	})
+}
+
+// errOtherwise ends a change that was decided by what its key is not any more.
+var errOtherwise = fault.New(fault.Conflict, "this key is changed by others at this moment").WithFix("try again in a moment")
+
+// asRead makes a change that needs a decision before the key is locked, such as
+// whether its owner must have room. Where somebody changes the key in between so
+// that the change finds errOtherwise, both are done anew.
+func (s *Service) asRead(ctx context.Context, key id.Key, change func(read *Key) (Key, error)) (Key, error) {
+	for n := 1; ; n++ {
+		read, err := s.store.ByID(ctx, key)
+		if err != nil {
+			return Key{}, err
+		}
+		changed, err := change(&read)
+		if n == attempts || !errors.Is(err, errOtherwise) {
+			return changed, err
+		}
+	}
 }
 
 // bounds returns the plan that a key is under and, where the key comes to count

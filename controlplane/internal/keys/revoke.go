@@ -82,36 +82,43 @@ func (s *Service) Restore(ctx context.Context, caller access.Caller, key id.Key)
 	if err := caller.Require(access.KeysWrite); err != nil {
 		return Key{}, err
 	}
-	k, err := s.store.ByID(ctx, key)
-	if err != nil {
-		return Key{}, err
-	}
 	policy, err := s.policies(ctx)
 	if err != nil {
 		return Key{}, err
 	}
-	now := s.now.Moment()
-	sel := Selection{IDs: []id.Key{key}, Successors: true, At: now}
-	if _, err := s.bounds(ctx, &k, &sel, k.RevokedAt != nil); err != nil {
-		return Key{}, err
-	}
-	stamp := k.RevokedAt
-	return s.changeSelected(ctx, caller, sel, "key.restore", func(k *Key) error {
-		if k.ID != key && (k.RevokedAt == nil || stamp == nil || !k.RevokedAt.Equal(*stamp)) {
-			return nil // a successor that was revoked by itself
+	return s.asRead(ctx, key, func(read *Key) (Key, error) {
+		now := s.now.Moment()
+		sel := Selection{IDs: []id.Key{key}, Successors: true, At: now}
+		if _, err := s.bounds(ctx, read, &sel, read.RevokedAt != nil); err != nil {
+			return Key{}, err
 		}
-		switch {
-		case k.RevokedAt == nil:
-			return nil
-		case k.RevokeReason == KeyCompromise:
-			return fault.New(fault.Conflict, "this key was revoked because it was compromised, which is for good").WithFix("issue a new key")
-		case !policy.restorable(*k.RevokedAt, now):
-			return fault.New(fault.Conflict, "this key was revoked too long ago: a revocation can be undone for %d days", policy.RestoreWindowDays).
-				WithFix("issue a new key")
-		}
-		k.RevokedAt, k.RevokeReason = nil, ""
-		return nil
+		return s.changeSelected(ctx, caller, sel, "key.restore", func(k *Key) error {
+			switch together := same(k.RevokedAt, read.RevokedAt); {
+			case k.ID == key && !together:
+				return errOtherwise
+			case !together: // a successor that was revoked by itself
+				return nil
+			}
+			return policy.restore(k, now)
+		})
 	})
+}
+
+func same(a, b *time.Time) bool { return a == nil && b == nil || a != nil && b != nil && a.Equal(*b) }
+
+// restore undoes a revocation, if there is one and it can be undone.
+func (p Policy) restore(k *Key, now time.Time) error {
+	switch {
+	case k.RevokedAt == nil:
+		return nil
+	case k.RevokeReason == KeyCompromise:
+		return fault.New(fault.Conflict, "this key was revoked because it was compromised, which is for good").WithFix("issue a new key")
+	case !p.restorable(*k.RevokedAt, now):
+		return fault.New(fault.Conflict, "this key was revoked too long ago: a revocation can be undone for %d days", p.RestoreWindowDays).
+			WithFix("issue a new key")
+	}
+	k.RevokedAt, k.RevokeReason = nil, ""
+	return nil
 }
 
 // Delete revokes a key, it alone, and takes it out of every list. It is gone

@@ -66,9 +66,7 @@ func (s *Keys) Edit(ctx context.Context, sel keys.Selection, change func(*keys.K
 // lockSelected locks keys in the order of their ids.
 func lockSelected(ctx context.Context, tx bun.Tx, sel keys.Selection) ([]*keyRow, error) {
 	if sel.Filter != nil {
-		var rows []*keyRow
-		f := bounded(*sel.Filter)
-		return rows, plainly(tx.NewSelect().Model(&rows), &f).For("UPDATE").Scan(ctx)
+		return lockFiltered(ctx, tx, bounded(*sel.Filter))
 	}
 	var rows []*keyRow
 	err := tx.NewSelect().Model(&rows).Where("k.id IN (?)", bun.List(sel.IDs)).Where("k.deleted_at IS NULL").OrderExpr("k.id").For("UPDATE").Scan(ctx)
@@ -76,6 +74,28 @@ func lockSelected(ctx context.Context, tx bun.Tx, sel keys.Selection) ([]*keyRow
 		err = notFound()
 	}
 	return rows, err
+}
+
+// lockFiltered locks what a filter leaves. A statement sees the keys that there
+// were when it began: while it waits for one, that one may be rotated and its
+// successor be missed. So it looks again, until it finds no other successor; a key
+// that it holds is rotated by nobody.
+func lockFiltered(ctx context.Context, tx bun.Tx, f keys.Filter) ([]*keyRow, error) {
+	known := map[id.Key]bool{}
+	for first := true; ; first = false {
+		var rows []*keyRow
+		if err := plainly(tx.NewSelect().Model(&rows), &f).For("UPDATE").Scan(ctx); err != nil {
+			return nil, err
+		}
+		missed := first
+		for _, r := range rows {
+			missed = missed || !known[r.ID] && !r.RotatedFrom.IsZero()
+			known[r.ID] = true
+		}
+		if !missed {
+			return rows, nil
+		}
+	}
 }
 
 // lockSuccessors appends what the keys were rotated into, and that in turn,
