@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,5 +164,26 @@ func TestABulkActionReachesWhatIsRotatedMeanwhile(t *testing.T) {
 				t.Error("the key lives on as its successor")
 			}
 		})
+	}
+}
+
+// Who waits too long for what others change is told so, and has changed nothing.
+func TestAWaitForOthersEnds(t *testing.T) {
+	t.Parallel()
+	dsn, ctx := pgtest.DSN(t), t.Context()
+	address := must[*url.URL](t)(url.Parse(dsn))
+	query := address.Query()
+	query.Set("lock_timeout", "100")
+	address.RawQuery = query.Encode()
+	h, q := furnish(t, address.String()), newQueue(t, dsn)
+	key := h.issue(t, "k").Key.ID
+	release := q.lock("SELECT FROM keys WHERE id = $1 FOR UPDATE", key.UUID().String())
+	_, err := h.keys.Disable(ctx, root(), key)
+	if !fault.Is(err, fault.Unavailable) || !strings.HasPrefix(err.Error(), "others are changing the same things at this moment") {
+		t.Errorf("while another holds the key: %v", err)
+	}
+	release()
+	if k := must[keys.Key](t)(h.keys.Disable(ctx, root(), key)); k.Version != 2 {
+		t.Errorf("it was changed %d times", k.Version-1)
 	}
 }

@@ -82,8 +82,10 @@ func ofServer(e *pgconn.PgError) error {
 			f.Fields = []fault.Field{{Location: m.location, Message: m.message}}
 			return f
 		}
-	case e.Code == "40001", e.Code == "40P01", e.Code == "55P03", e.Code == "57014":
-		return unavailable(cause) // serialization, deadlock, lock or statement timeout: try again
+	case e.Code == "40001", e.Code == "40P01", e.Code == "55P03": // serialization, deadlock, lock timeout
+		return fault.Wrap(cause, fault.Unavailable, "others are changing the same things at this moment").WithFix("try again in a moment")
+	case e.Code == "57014": // statement timeout
+		return unavailable(cause)
 	}
 	switch e.Code[:2] {
 	case "08", "53", "57", "58", "25": // connection, resources, shutdown, system, read-only server

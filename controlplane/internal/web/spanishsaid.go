@@ -73,6 +73,7 @@ var spanishSentences = map[string]string{
 	"enable the user, or issue to another":                                                  "active al usuario, o emita la clave para otro usuario",
 	"this key is revoked":                                                                   "esta clave está revocada",
 	"issue a new key":                                                                       "emita una clave nueva",
+	"others are changing the same things at this moment":                                    "otros están cambiando lo mismo en este momento",
 	"this key is changed by others at this moment":                                          "otros cambian esta clave en este momento",
 	"this key was rotated already":                                                          "esta clave ya se rotó",
 	"rotate its successor %s":                                                               "rote su sucesora %s",
