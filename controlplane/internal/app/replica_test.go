@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,12 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Run(m) }
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv(beReplica); dsn != "" {
+		serveUntilKilled(dsn)
+	}
+	pgtest.Run(m)
+}
 
 // replica is one whole control plane on free ports, in this process.
 type replica struct {
