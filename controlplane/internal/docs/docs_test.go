@@ -51,6 +51,10 @@ func TestEveryCodeHasAPage(t *testing.T) {
 		if !strings.Contains(index, `href="/docs/errors/`+e.Slug()+`"`) {
 			t.Errorf("%s is not in the index", e.Code)
 		}
+		led := get(t, built, "/docs/errors/"+string(e.Code)+"?lang=es", "")
+		if to := led.Header().Get("Location"); led.Code != http.StatusMovedPermanently || to != "/docs/errors/"+e.Slug()+"?lang=es" {
+			t.Errorf("%s leads to %q, status %d", e.Code, to, led.Code)
+		}
 	}
 	if w := get(t, built, "/docs/errors/no-such-code", ""); w.Code != http.StatusNotFound {
 		t.Errorf("status %d", w.Code)

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
@@ -66,12 +67,19 @@ func showErrors(w http.ResponseWriter, r *http.Request) {
 	show(w, r, plainPolicy, page{name: "errors.html", data: pageIn(w, r, web.Catalogue())})
 }
 
-// showError explains one code.
+// showError explains one code, and leads whoever asks for it as it stands in an
+// answer, KEY_NOT_FOUND, to its page.
 func showError(w http.ResponseWriter, r *http.Request) {
-	all := web.Catalogue()
-	i := slices.IndexFunc(all, func(e web.Entry) bool { return e.Slug() == r.PathValue("code") })
+	all, asked := web.Catalogue(), r.PathValue("code")
+	slug := web.Code(asked).Slug()
+	i := slices.IndexFunc(all, func(e web.Entry) bool { return e.Slug() == slug })
 	if i < 0 {
 		web.WriteProblem(w, r, web.NewProblem(web.Code(fault.CodeNotFound)))
+		return
+	}
+	if asked != slug {
+		to := url.URL{Path: "/docs/errors/" + slug, RawQuery: r.URL.RawQuery}
+		http.Redirect(w, r, to.String(), http.StatusMovedPermanently)
 		return
 	}
 	show(w, r, plainPolicy, page{name: "error.html", data: pageIn(w, r, all[i:i+1])})
