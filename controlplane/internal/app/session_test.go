@@ -176,10 +176,13 @@ func TestOnesSessions(t *testing.T) {
 		t.Error(rest.raw)
 	}
 	at := "/api/v1/me/sessions/" + list[1].(m)["id"].(string)
-	eve.want(404, "DELETE", at, "")
+	others := eve.want(404, "DELETE", at, "")
 	there.want(200, "GET", "/api/v1/me", "")
 	here.want(204, "DELETE", at, "")
-	here.want(404, "DELETE", at, "")
+	over, none := here.want(404, "DELETE", at, ""), here.want(404, "DELETE", "/api/v1/me/sessions/ses_01a200b384db74eb8a6c7cc7d79ac7f3", "")
+	if others.text("detail") != none.text("detail") || over.text("detail") != none.text("detail") {
+		t.Errorf("another's session, one that is over and none are told apart: %s %s %s", others.raw, over.raw, none.raw)
+	}
 	there.want(401, "GET", "/api/v1/me", "")
 	here.want(204, "DELETE", "/api/v1/me/sessions", "")
 	elsewhere.want(401, "GET", "/api/v1/me", "")

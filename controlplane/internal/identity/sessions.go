@@ -50,14 +50,23 @@ func (s *Service) End(ctx context.Context, caller access.Caller, session id.Sess
 // live finds a session; one that is over is not there.
 func (s *Service) live(ctx context.Context, session id.Session) (Current, error) {
 	c, err := s.Sessions.ByID(ctx, session)
+	if fault.Is(err, fault.NotFound) {
+		return c, noSession()
+	}
 	if err != nil {
 		return c, err
 	}
 	live, err := s.current(ctx, &c)
 	if err == nil && !live {
-		err = fault.New(fault.NotFound, "there is no such session, or it is over")
+		err = noSession()
 	}
 	return c, err
+}
+
+// noSession is the same of one that never was, that is over and that is not the
+// caller's to know of.
+func noSession() error {
+	return fault.New(fault.NotFound, "there is no such session, or it is over")
 }
 
 // current makes a session what it is by the Ends of now, and reports whether it
@@ -84,7 +93,7 @@ func (s *Service) EndOwn(ctx context.Context, c Current, from Origin, session id
 		return err
 	}
 	if other.User.ID != c.User.ID {
-		return fault.New(fault.NotFound, "there is no such session, or it is over")
+		return noSession()
 	}
 	return s.end(ctx, Which{User: c.User.ID, One: session}, deed{"user.end_session", from.caller(c.User)})
 }
