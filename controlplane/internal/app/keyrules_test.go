@@ -112,9 +112,9 @@ func TestChangesKeepToTheRulesOfIssuing(t *testing.T) {
 	}
 }
 
-// What counts for nothing needs no room: the scopes of a key that is retiring can
-// be changed, however many keys its owner has too many.
-func TestScopesOfWhatCountsForNothing(t *testing.T) {
+// What counts for nothing needs no room: the scopes and the end of a key that is
+// retiring can be changed, however many keys its owner has too many.
+func TestWhatCountsForNothingNeedsNoRoom(t *testing.T) {
 	t.Parallel()
 	r := start(t, pgtest.DSN(t))
 	admin := r.admin()
@@ -123,6 +123,7 @@ func TestScopesOfWhatCountsForNothing(t *testing.T) {
 	r.call(admin, "POST", at+"/rotate", nil, 201)
 	r.call(admin, "PATCH", "/api/v1/users/"+user, m{"max_keys": 0}, 200)
 	r.call(admin, "PATCH", at, m{"scopes": []string{"reports:read"}}, 200)
+	r.call(admin, "PATCH", at, m{"expires_at": time.Now().Add(time.Hour)}, 200)
 }
 
 // Whoever has let a key in again is not refused once more, whatever kept it out.

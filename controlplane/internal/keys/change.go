@@ -50,9 +50,9 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 	}
 	return s.asRead(ctx, key, func(read *Key) (Key, error) {
 		u.now = s.now.Moment()
-		u.live = read.live(u.now)
+		u.anew = u.revives(*read)
 		sel := Selection{IDs: []id.Key{key}, At: u.now}
-		if u.plan, err = s.bounds(ctx, read, &sel, u.ends && !u.live); err != nil {
+		if u.plan, err = s.bounds(ctx, read, &sel, u.anew); err != nil {
 			return Key{}, err
 		}
 		return s.update(ctx, caller, u, sel)
@@ -66,7 +66,14 @@ type update struct {
 	now    time.Time
 	plan   plans.Plan
 	ends   bool // whether it may change when the key ends
-	live   bool // whether the key counted as it was read
+	anew   bool // whether the key, as it was read, comes to count by it
+}
+
+// revives reports whether a key that counts for nothing comes to count.
+func (u update) revives(k Key) bool {
+	was := k.live(u.now)
+	u.apply(&k, u.now, u.policy)
+	return u.ends && !was && k.live(u.now)
 }
 
 func (s *Service) update(ctx context.Context, caller access.Caller, p update, sel Selection) (Key, error) {
@@ -77,11 +84,11 @@ func (s *Service) update(ctx context.Context, caller access.Caller, p update, se
 		if k.RevokedAt != nil {
 			return fault.New(fault.Conflict, "this key is revoked")
 		}
-		if p.ends && p.live != k.live(p.now) {
-			return errOtherwise
-		}
 		if p.RotateEveryDays.Present && !k.RotatedTo.IsZero() {
 			return fault.New(fault.Conflict, "this key was rotated already").WithFix("change its successor %s", k.RotatedTo)
+		}
+		if p.anew != p.revives(*k) {
+			return errOtherwise
 		}
 		had := k.AllowPaths
 		p.apply(k, p.now, p.policy)
