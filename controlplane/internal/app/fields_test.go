@@ -20,7 +20,7 @@ import (
 func TestEveryFieldAtItsLimits(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, start(t, pgtest.DSN(t)))
-	f := &feeder{generator: &generator{breaker: newBreaker(s, rand.New(rand.NewPCG(1, 1))), cast: newCast(s)}}
+	f := newFeeder(s)
 	fields := 0
 	for _, o := range s.operations {
 		for _, p := range f.places(o) {
@@ -73,6 +73,10 @@ func TestEditsHaveTheLimitsOfMakings(t *testing.T) {
 
 // feeder feeds values to the fields of operations.
 type feeder struct{ *generator }
+
+func newFeeder(s *stage) *feeder {
+	return &feeder{&generator{breaker: newBreaker(s, rand.New(rand.NewPCG(1, 1))), cast: newCast(s)}}
+}
 
 // place is a field: a member of the body, by its path, or a parameter.
 type place struct {

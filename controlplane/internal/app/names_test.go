@@ -3,7 +3,6 @@ package app_test
 import (
 	"encoding/base64"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ import (
 func TestIDsThatNameNothing(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, start(t, pgtest.DSN(t)))
-	f := &feeder{generator: &generator{breaker: newBreaker(s, rand.New(rand.NewPCG(1, 1))), cast: newCast(s)}}
+	f := newFeeder(s)
 	fed := 0
 	for _, o := range s.operations {
 		good := f.good(o)
@@ -91,7 +90,7 @@ func (f *feeder) strangers(kind string) map[string]string {
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, start(t, pgtest.DSN(t)))
-	f := &feeder{generator: &generator{breaker: newBreaker(s, rand.New(rand.NewPCG(1, 1))), cast: newCast(s)}}
+	f := newFeeder(s)
 	conditional := 0
 	for _, o := range s.operations {
 		if !slices.ContainsFunc(o.Parameters, func(p parameter) bool { return p.Name == "If-Match" }) {
@@ -122,7 +121,7 @@ func TestConditions(t *testing.T) {
 func TestCursorsOfOtherLists(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, start(t, pgtest.DSN(t)))
-	f := &feeder{generator: &generator{breaker: newBreaker(s, rand.New(rand.NewPCG(1, 1))), cast: newCast(s)}}
+	f := newFeeder(s)
 	plain := func(list string) string { return strings.Replace(list, "-my-", "-", 1) } // one's own keys are keys
 	lists, cursors := map[string]*request{}, map[string]string{}
 	for _, o := range s.operations {

@@ -68,13 +68,10 @@ func TestTheSetUpTokenMakesNobodyWithoutAPassword(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := start(t, pgtest.DSN(t), environment...)
-			token, ok, err := r.app.Bootstrap.Token(t.Context())
-			if err != nil || !ok {
-				t.Fatal(ok, err)
-			}
+			token := r.setUpToken()
 			var credential []string
 			if len(environment) == 0 {
-				credential = []string{"Authorization", "Bearer " + token.Reveal()}
+				credential = []string{"Authorization", "Bearer " + token}
 			}
 			for _, body := range []string{`{"name":"Eve","role":"owner"}`, `{"name":"Eve","username":"eve","role":"owner"}`, `{"name":"Eve"}`} {
 				if a := r.send("POST", "/api/v1/users", body, credential...); a.status != 403 {

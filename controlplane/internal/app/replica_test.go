@@ -230,14 +230,20 @@ func (r *replica) expect(a answer, status int, code string) {
 	}
 }
 
-// admin makes the first management key by the set-up token.
-func (r *replica) admin() string {
+// setUpToken is that of a replica which is not set up.
+func (r *replica) setUpToken() string {
 	r.t.Helper()
 	token, ok, err := r.app.Bootstrap.Token(r.t.Context())
 	if err != nil || !ok {
 		r.t.Fatalf("set-up token: %v %v", ok, err)
 	}
-	a := r.call(token.Reveal(), http.MethodPost, "/api/v1/keys", map[string]any{"kind": "management", "name": "admin", "scopes": []string{"*"}}, http.StatusCreated)
+	return token.Reveal()
+}
+
+// admin makes the first management key by the set-up token.
+func (r *replica) admin() string {
+	r.t.Helper()
+	a := r.call(r.setUpToken(), http.MethodPost, "/api/v1/keys", map[string]any{"kind": "management", "name": "admin", "scopes": []string{"*"}}, http.StatusCreated)
 	return a.text("secret")
 }
 

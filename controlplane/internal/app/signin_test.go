@@ -108,13 +108,10 @@ func (r *replica) figure(name string) int {
 func TestSetUpAndSignIn(t *testing.T) {
 	t.Parallel()
 	r := start(t, pgtest.DSN(t))
-	token, ok, err := r.app.Bootstrap.Token(t.Context())
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
+	token := r.setUpToken()
 	b := r.browser()
 	b.want(401, "POST", "/auth/v1/setup", credentials("ada", password))
-	made := b.want(201, "POST", "/auth/v1/setup", credentials("Ada", password), "Authorization", "Bearer "+token.Reveal())
+	made := b.want(201, "POST", "/auth/v1/setup", credentials("Ada", password), "Authorization", "Bearer "+token)
 	if made.text("username") != "ada" || made.text("role") != "owner" {
 		t.Error(made.raw)
 	}
@@ -123,7 +120,7 @@ func TestSetUpAndSignIn(t *testing.T) {
 			t.Errorf("the cookie is %q", strings.Replace(got, b.value, "…", 1))
 		}
 	}
-	if a := b.do("POST", "/auth/v1/setup", credentials("eve", password), "Authorization", "Bearer "+token.Reveal()); a.status != 401 || a.code() != "SETUP_CLOSED" {
+	if a := b.do("POST", "/auth/v1/setup", credentials("eve", password), "Authorization", "Bearer "+token); a.status != 401 || a.code() != "SETUP_CLOSED" {
 		t.Errorf("a second owner: %d %s", a.status, a.raw)
 	}
 	me := b.want(200, "GET", "/api/v1/me", "")

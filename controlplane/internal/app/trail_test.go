@@ -121,12 +121,9 @@ func TestSigningInIsAudited(t *testing.T) {
 func TestTheSetUpIsAudited(t *testing.T) {
 	t.Parallel()
 	r := start(t, pgtest.DSN(t))
-	token, ok, err := r.app.Bootstrap.Token(t.Context())
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
+	token := r.setUpToken()
 	b := r.browser()
-	made := b.want(201, "POST", "/auth/v1/setup", credentials("ada", password), "Authorization", "Bearer "+token.Reveal())
+	made := b.want(201, "POST", "/auth/v1/setup", credentials("ada", password), "Authorization", "Bearer "+token)
 	var got []string
 	for _, e := range b.want(200, "GET", "/api/v1/audit-events?request_id="+made.header.Get("X-Request-Id"), "").get("data").([]any) {
 		e := answer{body: e.(m)}
