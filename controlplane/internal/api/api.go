@@ -158,7 +158,7 @@ Everything under ` + "`/api/v1`" + ` is for administrators and needs a managemen
 Everybody who signed in may use ` + "`/api/v1/me`" + `. A browser's requests with a session must come from pages of this installation.
 ` + "`POST /v1/auth`" + ` is for the services that are called with keys: it answers whether a key is good.
 
-Errors are problem details (RFC 9457). Their ` + "`code`" + ` is for programs and never changes; new codes may appear, so treat one that you do not know as its status. [Every code has a page](/docs/errors/) that says how to mend it. ` + "`title`, `detail` and `fix`" + ` are in English or Spanish, as ` + "`Accept-Language`" + ` says.
+Errors are problem details (RFC 9457). Their ` + "`code`" + ` is for programs and never changes; new codes may appear, so treat one that you do not know as its status. [Every code has a page](/docs/errors/) that says how to mend it. ` + "`title`, `detail`, `fix` and the messages in `errors`" + ` are in English or Spanish, as ` + "`Accept-Language`" + ` says.
 Every answer has an ` + "`X-Request-Id`" + `, under which the server's log has the request.
 
 Lists are pages of at most ` + "`limit`" + ` (50, up to 200), the newest first; keys can be had in other orders by ` + "`sort`" + `. For the next page send ` + "`next_cursor`" + ` as ` + "`cursor`" + `, with the same filters and order, until it is null. A cursor is opaque.

@@ -127,7 +127,7 @@ func plainLocation(location string) string {
 func pathID[K id.Kind](text string) (id.Of[K], error) {
 	parsed, err := id.Parse[K](text)
 	if err != nil {
-		return parsed, fault.New(fault.NotFound, "there is no such thing: %s", err)
+		return parsed, fault.New(fault.NotFound, "there is no such thing: "+id.Form, id.Prefix[K]())
 	}
 	return parsed, nil
 }
@@ -198,7 +198,7 @@ func optionalID[K id.Kind](f *fault.Fields, location, text string) id.Of[K] {
 	}
 	parsed, err := id.Parse[K](text)
 	if err != nil {
-		f.Add(location, "%s", err)
+		f.Add(location, id.Form, id.Prefix[K]())
 	}
 	return parsed
 }

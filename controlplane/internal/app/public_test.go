@@ -164,7 +164,7 @@ func TestProblemsInTheReadersLanguage(t *testing.T) {
 		"no credential":    {"GET", "/api/v1/keys", "", "", "UNAUTHENTICATED", "esto necesita una clave de gestión"},
 		"a scope lacking":  {"GET", "/api/v1/users", "", reader, "FORBIDDEN", "esta credencial carece del ámbito users:read"},
 		"a wrong value":    {"GET", "/api/v1/keys?limit=0", "", reader, "INVALID_VALUE", "Corrija lo que indica errors."},
-		"a domain's rule":  {"POST", "/api/v1/plans", `{"name":"n","slug":"S P"}`, admin, "INVALID_VALUE", "1 valor no es aceptable"},
+		"a domain's rule":  {"POST", "/api/v1/plans", `{"name":"n","slug":"S P"}`, admin, "INVALID_VALUE", "de 1 a 64 caracteres de a-z, 0-9 y -, empezando por una letra o una cifra"},
 		"no such thing":    {"GET", "/api/v1/keys/key_01a200b384db74eb8a6c7cc7d79ac7f3", "", reader, "NOT_FOUND", "no existe tal cosa"},
 		"no such route":    {"GET", "/nowhere", "", "", "NOT_FOUND", "No encontrado"},
 		"a broken body":    {"POST", "/v1/auth", `{`, "", "MALFORMED_REQUEST", "Petición mal formada"},

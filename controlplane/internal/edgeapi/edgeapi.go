@@ -103,7 +103,7 @@ func (e *edgeAPI) admit(r *http.Request) (apikey.Token, *http.Request, error) {
 	}
 	r = caller.With(r, c)
 	if !wire.Speaks(r.Header) {
-		return token, nil, web.NewProblem(web.CodeMalformed).At("header."+wire.Header, "want "+wire.Version)
+		return token, nil, web.NewProblem(web.CodeMalformed).At("header."+wire.Header, "want %s", wire.Version)
 	}
 	return token, r, c.Require(access.EdgeConnect)
 }

@@ -78,6 +78,16 @@ func (e *Error) Sentences() (message, fix Sentence) { return e.said, e.fixSaid }
 type Field struct {
 	Location string // such as "body.scopes[0]"
 	Message  string
+
+	said Sentence
+}
+
+// Sentence returns what Message was made of.
+func (f Field) Sentence() Sentence {
+	if f.said.Format == "" { // written as it is
+		return Sentence{"%s", []any{f.Message}}
+	}
+	return f.said
 }
 
 // New returns a fault of the kind with its usual code.

@@ -8,7 +8,7 @@ type Fields struct{ list []Field }
 
 // Add notes that the value at location is wrong.
 func (f *Fields) Add(location, format string, args ...any) {
-	f.list = append(f.list, Field{Location: location, Message: fmt.Sprintf(format, args...)})
+	f.list = append(f.list, Field{Location: location, Message: fmt.Sprintf(format, args...), said: Sentence{format, args}})
 }
 
 // Check notes the value at location as wrong unless ok.

@@ -33,7 +33,7 @@ func Within(err error, from, to string) error {
 		copied.Fields = append(copied.Fields, field)
 	}
 	if len(copied.Fields) == 0 {
-		copied.Fields = append(copied.Fields, Field{Location: to, Message: e.Message})
+		copied.Fields = append(copied.Fields, Field{Location: to, Message: e.Message, said: e.said})
 	}
 	return &copied
 }

@@ -55,18 +55,26 @@ type (
 // New returns a fresh id. Ids made later sort later, to the millisecond.
 func New[T Kind]() Of[T] { return Of[T]{uuid.Must(uuid.NewV7())} }
 
+// Form says what an id looks like: a format with the Prefix of its kind.
+const Form = "this id starts with %s and goes on with 32 hexadecimal digits"
+
+// Prefix returns what the ids of a kind start with.
+func Prefix[T Kind]() string {
+	var k T
+	return k.prefix()
+}
+
 // Parse reads what String writes. The error says what an id of this kind looks
 // like and does not repeat the text.
 func Parse[T Kind](text string) (Of[T], error) {
-	var k T
-	p := k.prefix()
+	p := Prefix[T]()
 	if len(text) == len(p)+32 && text[:len(p)] == p && lower(text[len(p):]) {
 		var u uuid.UUID
 		if _, err := hex.Decode(u[:], []byte(text[len(p):])); err == nil && u != uuid.Nil {
 			return Of[T]{u}, nil
 		}
 	}
-	return Of[T]{}, fmt.Errorf("this id starts with %s and goes on with 32 hexadecimal digits", p)
+	return Of[T]{}, fmt.Errorf(Form, p)
 }
 
 func lower(s string) bool {
@@ -86,8 +94,7 @@ func (i Of[T]) String() string {
 	if i.IsZero() {
 		return ""
 	}
-	var k T
-	return k.prefix() + hex.EncodeToString(i.uuid[:])
+	return Prefix[T]() + hex.EncodeToString(i.uuid[:])
 }
 
 // MarshalText writes what String returns.

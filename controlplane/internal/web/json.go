@@ -96,32 +96,32 @@ func DecodeJSON(data []byte, v any) *Problem {
 	if errors.Is(err, json.ErrUnknownName) {
 		return invalidAt(s.JSONPointer, "there is no such member")
 	}
-	return invalidAt(s.JSONPointer, "want "+wanted(s.GoType))
+	return invalidAt(s.JSONPointer, wanted(s.GoType))
 }
 
-// wanted names the JSON form of a Go type.
+// wanted asks for the JSON form of a Go type.
 func wanted(t reflect.Type) string {
 	if t == nil {
-		return "a value of another type"
+		return "want a value of another type"
 	}
 	switch t.Kind() {
 	case reflect.String:
-		return "a string"
+		return "want a string"
 	case reflect.Bool:
-		return "true or false"
+		return "want true or false"
 	case reflect.Slice, reflect.Array:
-		return "an array"
+		return "want an array"
 	case reflect.Struct, reflect.Map:
-		return "an object"
+		return "want an object"
 	case reflect.Pointer:
 		return wanted(t.Elem())
 	case reflect.Float32, reflect.Float64:
-		return "a number"
+		return "want a number"
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return "a whole number"
+		return "want a whole number"
 	}
-	return "a value of another type"
+	return "want a value of another type"
 }
 
 func invalidAt(pointer jsontext.Pointer, message string) *Problem {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -132,22 +133,34 @@ type sentence struct {
 
 func (s sentence) english() string { return fmt.Sprintf(s.Format, s.Args...) }
 
-// in says the sentence in another language, or what is known about the code with
-// the English sentence behind it, for it may hold what the reader needs.
-func (s sentence) in(translations map[string]string, general string) string {
-	if t, ok := s.translated(translations); ok {
-		return t
+// spanishTexts are the translations of whatever faults and adapters say, by the
+// format in English. A test reads the source and finds one that is missing.
+var spanishTexts = func() map[string]string {
+	all := make(map[string]string, len(spanishSentences)+len(spanishWants)+len(spanishRules))
+	for _, some := range []map[string]string{spanishSentences, spanishWants, spanishRules} {
+		maps.Copy(all, some)
 	}
-	return general + " (" + s.english() + ")"
+	return all
+}()
+
+// spanish says the sentence in Spanish. One that came to be outside of this source
+// may have none.
+func (s sentence) spanish() (text string, ok bool) {
+	if s.Format == "%s" && len(s.Args) == 1 { // a sentence that was chosen from a table
+		text, ok = spanishTexts[fmt.Sprint(s.Args[0])]
+		return text, ok
+	}
+	format, ok := spanishTexts[s.Format]
+	return fmt.Sprintf(format, s.Args...), ok
 }
 
-func (s sentence) translated(translations map[string]string) (string, bool) {
-	if s.Format == "%s" && len(s.Args) == 1 { // a sentence that was chosen from a table
-		t, ok := translations[fmt.Sprint(s.Args[0])]
-		return t, ok
+// spanishOr says it in Spanish, or what is known about the code with the English
+// sentence behind it, for it may hold what the reader needs.
+func (s sentence) spanishOr(general string) string {
+	if text, ok := s.spanish(); ok {
+		return text
 	}
-	t, ok := translations[s.Format]
-	return fmt.Sprintf(t, s.Args...), ok
+	return general + " (" + s.english() + ")"
 }
 
 // translate puts the texts into the reader's language. It changes nothing of a
@@ -165,16 +178,14 @@ func (p *Problem) translate(l Language) {
 	p.Title = t.Title
 	p.Detail, p.Fix = t.Detail, t.Fix
 	if p.said.Format != "" {
-		p.Detail = p.said.in(spanishSentences, t.Detail)
+		p.Detail = p.said.spanishOr(t.Detail)
 	}
 	if p.fixSaid.Format != "" {
-		p.Fix = p.fixSaid.in(spanishSentences, t.Fix)
+		p.Fix = p.fixSaid.spanishOr(t.Fix)
 	}
 	for i, want := range p.wants {
-		for _, known := range [...]map[string]string{spanishWants, spanishSentences} {
-			if said, ok := want.translated(known); ok {
-				p.Errors[i].Message = said
-			}
+		if text, ok := want.spanish(); ok {
+			p.Errors[i].Message = text
 		}
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
@@ -73,14 +73,41 @@ func TestTranslationsTakeTheSameArguments(t *testing.T) {
 		}
 		return all
 	}
-	known := maps.Clone(spanishSentences)
-	maps.Copy(known, spanishWants)
-	for english, translated := range known {
+	for english, translated := range spanishTexts {
 		if fmt.Sprint(verbs(english)) != fmt.Sprint(verbs(translated)) {
 			t.Errorf("%q and %q", english, translated)
 		}
 		if english != translated && strings.HasSuffix(english, ".") != strings.HasSuffix(translated, ".") {
 			t.Errorf("%q and %q end differently", english, translated)
+		}
+	}
+}
+
+// So are the values that are wrong, with what was counted in them, also one of many.
+func TestWrongValuesInSpanish(t *testing.T) {
+	t.Parallel()
+	var wrong fault.Fields
+	wrong.Check(false, "body.amount", "1 to %d", 3600)
+	wrong.Check(false, "body.tags[0]", "%s", "given twice")
+	wrong.Check(false, "body.moon", "the moon is %d days old", 100)
+	taken := fault.New(fault.Conflict, "another plan has this slug")
+	taken.Fields = []fault.Field{{Location: "body.slug", Message: taken.Message}}
+	archived := fault.New(fault.Conflict, "the plan %s is archived and takes no new subscriptions", "gold%d")
+	for _, test := range []struct {
+		err      error
+		from, to string
+		want     []FieldError
+	}{
+		{wrong.Err(), "body", "body.all[7]", []FieldError{
+			{"body.all[7].amount", "de 1 a 3600"}, {"body.all[7].tags[0]", "está repetido"}, {"body.all[7].moon", "the moon is 100 days old"},
+		}},
+		{taken, "query", "query", []FieldError{{"body.slug", "otro plan tiene ese slug"}}},
+		{archived, "body", "body.all[7]", []FieldError{{"body.all[7]", "el plan gold%d está archivado y no admite suscripciones nuevas"}}},
+	} {
+		p := ProblemOf(fault.Within(test.err, test.from, test.to))
+		p.translate(Spanish)
+		if diff := cmp.Diff(test.want, p.Errors); diff != "" {
+			t.Errorf("%v: %s", test.err, diff)
 		}
 	}
 }

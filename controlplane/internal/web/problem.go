@@ -122,7 +122,8 @@ func ProblemOf(err error) *Problem {
 	}
 	p.retryAfter = f.RetryAfter
 	for _, field := range f.Fields {
-		p = p.At(field.Location, "%s", field.Message)
+		said := field.Sentence()
+		p = p.At(field.Location, said.Format, said.Args...)
 	}
 	if f.Unwrap() != nil {
 		p.cause = err

@@ -1,9 +1,7 @@
 package web
 
 // spanishSentences says in Spanish what faults and doors say about an occurrence,
-// by the format in English. One that is missing here is no defect: the reader is
-// then told what is known about the code, and the English sentence; the message of
-// a single value, in errors, is then the English one.
+// by the format in English.
 var spanishSentences = map[string]string{
 	// access
 	"this credential lacks the scope %s":                                                        "esta credencial carece del ámbito %s",
@@ -107,6 +105,19 @@ var spanishSentences = map[string]string{
 	"end its process; it leaves by itself then":                                             "termine su proceso; entonces se da de baja sola",
 	"the change is made, but the gateways could not be asked":                               "el cambio está hecho, pero no se pudo preguntar a las pasarelas",
 	"repeat the request: it changes nothing and asks again":                                 "repita la petición: no cambia nada y pregunta de nuevo",
+
+	"send \"idempotent\": true to get that key, or choose another label":                    "envíe \"idempotent\": true para obtener esa clave, o elija otra etiqueta",
+	"send \"kind\": \"management\"":                                                         "envíe \"kind\": \"management\"",
+	"there is no such thing: this id starts with %s and goes on with 32 hexadecimal digits": "no existe tal cosa: aquí el identificador empieza por %s y sigue con 32 cifras hexadecimales",
+	"the attempt was given up":                                                              "se ha abandonado el intento",
+
+	// gateways
+	"a member of the message has another type than it should": "un miembro del mensaje no es del tipo debido",
+	"the query is not that of a change stream":                "la consulta no es la de un flujo de cambios",
+	"this replica does not hear of changes now":               "esta réplica no recibe los cambios en este momento",
+	"fingerprints holds %d, want 1 to %d":                     "fingerprints contiene %d; se esperan de 1 a %d",
+	"uses holds %d, want at most %d":                          "uses contiene %d; se esperan como máximo %d",
+	"no record could be read now":                             "no se pudo leer ningún registro de clave en este momento",
 
 	// doors
 	"The key lacks the scope %s.": "La clave carece del ámbito %s.",

@@ -29,8 +29,6 @@ var spanishWants = map[string]string{
 	"want letters, digits, . and -":           "se esperan letras, cifras, . y -",
 	"want a word of a-z and _":                "se espera una palabra de a-z y _",
 
-	"want an action, such as key.revoke, or key.* for all of a kind": "se espera una acción, como key.revoke, o key.* para todas las de una clase",
-
 	"want a time as RFC 3339 writes it, such as 2026-01-31T00:00:00Z":                                       "se espera una fecha y hora según RFC 3339, como 2026-01-31T00:00:00Z",
 	"want a time as RFC 3339 writes it, such as 2026-01-31T00:00:00Z; in an address a + is written as %%2B": "se espera una fecha y hora según RFC 3339, como 2026-01-31T00:00:00Z; en una dirección, un + se escribe %%2B",
 
