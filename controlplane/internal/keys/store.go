@@ -208,5 +208,8 @@ type Plans interface {
 // Subscriptions finds subscriptions.
 type Subscriptions interface {
 	ByID(ctx context.Context, sub id.Subscription) (subscriptions.Subscription, error)
-	List(ctx context.Context, f subscriptions.Filter) ([]subscriptions.Subscription, error)
+	// Place returns the subscription that holds a user's place on a plan: the one
+	// that at a moment has not ended, and is on the plan or will change to it.
+	// NotFound where there is none.
+	Place(ctx context.Context, user id.User, plan id.Plan, at time.Time) (subscriptions.Subscription, error)
 }

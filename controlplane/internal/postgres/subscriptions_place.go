@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -68,4 +69,16 @@ func placeFree(ctx context.Context, tx bun.Tx, sub *subscriptions.Subscription) 
 	refused := fault.New(fault.Conflict, message).WithCode(fault.CodeTaken)
 	refused.Fields = []fault.Field{{Location: "body.plan_id", Message: message}}
 	return refused
+}
+
+// Place implements keys.Subscriptions. Stamps are asked first, for the index; one
+// that ended since its stamp holds no place.
+func (s *Subscriptions) Place(ctx context.Context, user id.User, plan id.Plan, at time.Time) (subscriptions.Subscription, error) {
+	row := new(subscriptionRow)
+	err := s.db.bun.NewSelect().Model(row).Where("s.user_id = ?", user).Where("s.standing <> 'ended'").
+		Where("(s.plan_id = ? OR s.next_plan_id = ?)", plan, plan).Where(standingSQL+" <> 'ended'", at, at).Limit(1).Scan(ctx)
+	if err != nil {
+		return subscriptions.Subscription{}, translate(err)
+	}
+	return row.domain(), nil
 }

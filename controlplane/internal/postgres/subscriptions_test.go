@@ -3,7 +3,9 @@ package postgres_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +74,40 @@ func TestOnePlaceOnAPlan(t *testing.T) {
 		if places[a.ID] > 1 || places[b.ID] != 1 {
 			t.Errorf("round %d: %d on a, %d on b", round, places[a.ID], places[b.ID])
 		}
+	}
+}
+
+// A key that is issued under a plan finds the subscription that holds its owner's
+// place there: also one that is older than many that have ended, and one that only
+// will be on the plan.
+func TestKeysFindTheirOwnersPlace(t *testing.T) {
+	t.Parallel()
+	h, ctx := furnish(t, pgtest.DSN(t)), t.Context()
+	a, b := h.tier(t, "a"), h.tier(t, "b")
+	u := must[users.User](t)(h.users.Create(ctx, root(), users.NewUser{Name: "Ada"}))
+	subscribe := func(plan plans.Plan, end *time.Time) subscriptions.Subscription {
+		return must[subscriptions.Subscription](t)(h.subscriptions.Create(ctx, root(), subscriptions.NewSubscription{UserID: u.ID, PlanID: plan.ID, PeriodEnd: end}))
+	}
+	move := func(s subscriptions.Subscription, when subscriptions.When) {
+		_ = must[subscriptions.Subscription](t)(h.subscriptions.ChangePlan(ctx, root(), subscriptions.Ref{ID: s.ID}, subscriptions.Move{PlanID: b.ID, When: when}))
+	}
+	end := time.Now().Add(time.Hour)
+	s := subscribe(a, &end)
+	for range 12 {
+		_ = must[subscriptions.Subscription](t)(h.subscriptions.Cancel(ctx, root(), subscriptions.Ref{ID: subscribe(b, nil).ID}, subscriptions.Now))
+	}
+
+	move(s, subscriptions.AtPeriodEnd)
+	_, err := h.keys.Issue(ctx, root(), keys.NewKey{Name: "k", OwnerID: u.ID, Plan: "b"})
+	refused, ok := errors.AsType[*fault.Error](err)
+	if !ok || refused.Code != fault.CodeTaken || len(refused.Fields) != 1 || refused.Fields[0].Location != "body.plan" || !strings.Contains(refused.Fix, s.ID.String()) {
+		t.Errorf("under a plan to come: %#v; the refusal names the field and the subscription", err)
+	}
+
+	move(s, subscriptions.Now)
+	k := must[keys.Issued](t)(h.keys.Issue(ctx, root(), keys.NewKey{Name: "k", OwnerID: u.ID, Plan: "b"})).Key
+	if k.SubscriptionID != s.ID || k.PlanID != b.ID {
+		t.Errorf("the key is under %v on %v, not %v on %v", k.SubscriptionID, k.PlanID, s.ID, b.ID)
 	}
 }
 

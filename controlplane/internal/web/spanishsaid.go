@@ -55,6 +55,8 @@ var spanishSentences = map[string]string{
 
 	// keys, plans, subscriptions
 	"this user already has a live subscription to this plan, or one that will change to it": "este usuario ya tiene una suscripción vigente a este plan, o una que cambiará a él",
+	"a subscription of this user will change to this plan":                                  "una suscripción de este usuario cambiará a este plan",
+	"issue under that subscription, %s, or change its plan now":                             "emita la clave bajo esa suscripción, %s, o cámbiela de plan ahora",
 	"the subscription changes its plan at this moment":                                      "la suscripción cambia de plan en este momento",
 	"this subscription is canceled and ends by itself":                                      "esta suscripción está cancelada y termina por sí sola",
 	"cancel it now, or resume it first":                                                     "cancélela ahora, o reanúdela primero",
