@@ -187,3 +187,38 @@ func TestAPanicInABatchIsTheRequests(t *testing.T) {
 	}
 	b.judgeAll(t.Context(), all)
 }
+
+// A door has no parameters: a condition that stands in the address, where other
+// proxies' doors have theirs, is refused by name and never dropped.
+func TestNoDoorTakesAQuery(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	one := fmt.Sprintf(`{"auth_key":%q}`, d.add(apikey.KindAPI, nil))
+	bodies := map[string]string{authPath: one, explainPath: one, batchPath: `{"requests":[` + one + `]}`}
+	for query, location := range map[string]string{
+		"scopes=admin": "query.scopes", "": "", "&": "", "x": "query.x", "a=1;b=2": "query", "a=%zz": "query", "%00=": "query", "ü=1": "query",
+	} {
+		for path, body := range bodies {
+			if path == explainPath && location == "" {
+				continue // nobody explains here
+			}
+			status, text := d.postTo(t, path+"?"+query, body)
+			var p struct {
+				Code   string
+				Errors []struct{ Location string }
+			}
+			if err := json.Unmarshal([]byte(text), &p); err != nil {
+				t.Fatal(err)
+			}
+			if location == "" {
+				if status != http.StatusOK {
+					t.Errorf("%s?%s: %d %s", path, query, status, text)
+				}
+				continue
+			}
+			if status != http.StatusUnprocessableEntity || p.Code != "INVALID_VALUE" || len(p.Errors) == 0 || p.Errors[0].Location != location {
+				t.Errorf("%s?%s: %d %s", path, query, status, text)
+			}
+		}
+	}
+}

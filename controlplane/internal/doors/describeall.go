@@ -89,7 +89,7 @@ var exampleExplanation = map[string]any{
 func describePriceList(document *huma.OpenAPI, schema func(reflect.Type) *huma.Schema) {
 	responses := answers(jsonResponse("The price list.", schema(reflect.TypeFor[PriceList]()), map[string]any{
 		"data": []any{map[string]any{"slug": "pro", "name": "Pro", "scopes": []string{"reports:*"}, "trial_days": nil}},
-	}), schema(reflect.TypeFor[web.Problem]()), byStatus(web.Code(fault.CodeUnavailable), web.Code(fault.CodeInternal), web.CodeOverloaded))
+	}), schema(reflect.TypeFor[web.Problem]()), byStatus(web.Code(fault.CodeInvalid), web.Code(fault.CodeUnavailable), web.Code(fault.CodeInternal), web.CodeOverloaded))
 	responses["200"].Headers = map[string]*huma.Param{"ETag": {Description: "Names this state of the list.", Schema: &huma.Schema{Type: huma.TypeString}}}
 	responses["304"] = &huma.Response{Description: "The list is the one that If-None-Match names."}
 	document.AddOperation(&huma.Operation{

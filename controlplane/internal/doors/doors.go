@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latchkey/latchkey/controlplane/internal/web"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
@@ -34,10 +35,10 @@ type Options struct {
 // Register adds the doors to a mux.
 func Register(mux *http.ServeMux, o Options) {
 	a := newAuth(o)
-	mux.Handle("POST "+authPath, a)
-	mux.Handle("POST "+batchPath, newBatch(a))
-	mux.Handle("POST "+explainPath, o.Guard(&explain{auth: a, explainer: o.Explainer}))
-	mux.Handle("GET "+priceListPath, &priceList{offers: o.Offers, now: o.Now})
+	mux.Handle("POST "+authPath, web.NoQuery(a))
+	mux.Handle("POST "+batchPath, web.NoQuery(newBatch(a)))
+	mux.Handle("POST "+explainPath, o.Guard(web.NoQuery(&explain{auth: a, explainer: o.Explainer})))
+	mux.Handle("GET "+priceListPath, web.NoQuery(&priceList{offers: o.Offers, now: o.Now}))
 }
 
 const authPath = "/v1/auth"
