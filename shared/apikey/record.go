@@ -105,6 +105,15 @@ type Key struct {
 	Disabled  bool    `json:"disabled"`
 }
 
+// EndsAt returns the first moment at which the key is not good any more by its
+// own dates: its expiry or the end of its overlap, whichever comes first.
+func (k *Key) EndsAt() Instant {
+	if k.ExpiresAt == 0 || k.RetiresAt != 0 && k.RetiresAt < k.ExpiresAt {
+		return k.RetiresAt
+	}
+	return k.ExpiresAt
+}
+
 // User is what a record tells of the key's owner.
 type User struct {
 	ID         string `json:"id"`

@@ -46,7 +46,7 @@ func appendValid(b []byte, requestID string, r *apikey.Record) []byte {
 	b = append(b, `,"scopes":`...)
 	b = appendTexts(b, k.Scopes)
 	b = append(b, `,"expires_at":`...)
-	b = appendInstant(b, k.ExpiresAt)
+	b = appendInstant(b, k.EndsAt())
 	b = append(b, `,"metadata":`...)
 	if k.Metadata == "" {
 		b = append(b, `{}`...)

@@ -100,6 +100,17 @@ func TestAnswer(t *testing.T) {
 			User:         AuthUser{ExternalID: new("customer-7")},
 			Subscription: &AuthSubscription{ID: "sub_1", Plan: "pro", Status: "active", PeriodEnd: &end},
 		}},
+		"retires before it expires": {func(r *apikey.Record) {
+			r.Key.ExpiresAt, r.Key.RetiresAt = apikey.InstantOf(end.Add(time.Hour)), apikey.InstantOf(end)
+			r.Subscription = apikey.Subscription{}
+		}, AuthAnswer{Key: AuthKey{Name: "worker", ExpiresAt: &end, Metadata: map[string]any{}}}},
+		"expires before it retires": {func(r *apikey.Record) {
+			r.Key.ExpiresAt, r.Key.RetiresAt = apikey.InstantOf(end), apikey.InstantOf(end.Add(time.Hour))
+			r.Subscription = apikey.Subscription{}
+		}, AuthAnswer{Key: AuthKey{Name: "worker", ExpiresAt: &end, Metadata: map[string]any{}}}},
+		"retires": {func(r *apikey.Record) {
+			r.Key.RetiresAt, r.Subscription = apikey.InstantOf(end), apikey.Subscription{}
+		}, AuthAnswer{Key: AuthKey{Name: "worker", ExpiresAt: &end, Metadata: map[string]any{}}}},
 		"least": {func(r *apikey.Record) {
 			r.Subscription = apikey.Subscription{}
 		}, AuthAnswer{Key: AuthKey{Name: "worker", Metadata: map[string]any{}}}},

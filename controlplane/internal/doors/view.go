@@ -23,7 +23,7 @@ type AuthKey struct {
 	Name        string         `json:"name" doc:"The key's name." example:"ci"`
 	Environment string         `json:"environment" enum:"live,test" doc:"What the key is for." example:"live"`
 	Scopes      []string       `json:"scopes" doc:"The effective scopes: what the key carries, within its plan." example:"[\"reports:read\"]"`
-	ExpiresAt   *time.Time     `json:"expires_at" doc:"The first moment at which the key is not good any more, or null."`
+	ExpiresAt   *time.Time     `json:"expires_at" doc:"The first moment at which the key is not good any more, by its expiry, a rotation that is due or the overlap of one that was made; or null."`
 	Metadata    map[string]any `json:"metadata" doc:"What the key's owner noted with it, a JSON object."`
 }
 
@@ -45,7 +45,7 @@ type AuthSubscription struct {
 func viewKey(k *apikey.Key) *AuthKey {
 	v := &AuthKey{
 		ID: k.ID, Name: k.Name, Environment: k.Environment.String(), Scopes: k.Scopes.Slice(),
-		ExpiresAt: moment(k.ExpiresAt), Metadata: map[string]any{},
+		ExpiresAt: moment(k.EndsAt()), Metadata: map[string]any{},
 	}
 	_ = json.Unmarshal([]byte(k.Metadata), &v.Metadata) // an object, or empty
 	return v
