@@ -124,6 +124,9 @@ func TestWhatCountsForNothingNeedsNoRoom(t *testing.T) {
 	r.call(admin, "PATCH", "/api/v1/users/"+user, m{"max_keys": 0}, 200)
 	r.call(admin, "PATCH", at, m{"scopes": []string{"reports:read"}}, 200)
 	r.call(admin, "PATCH", at, m{"expires_at": time.Now().Add(time.Hour)}, 200)
+	r.call(admin, "PATCH", at, m{"expires_at": time.Now().Add(-time.Hour)}, 200)
+	begins, ends := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
+	r.call(admin, "PATCH", at, m{"not_before": begins, "expires_at": ends}, 200) // also where it is to be good only later
 }
 
 // Whoever has let a key in again is not refused once more, whatever kept it out.

@@ -25,7 +25,8 @@ type Patch struct {
 	AllowMethods, AllowPaths field.Change[[]string]
 	LimitOverrides           field.Change[map[string]int64]
 	NotBefore, ExpiresAt     field.Change[*time.Time]
-	// RotateEveryDays counts from the change on; 0 ends it.
+	// RotateEveryDays counts from the change on, or from where the key begins; 0
+	// ends it.
 	RotateEveryDays    field.Change[int]
 	RotateOverlapHours field.Change[*int] // nil: the policy's
 	Version            int64
@@ -43,7 +44,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, key id.Key, 
 	if err != nil {
 		return Key{}, err
 	}
-	u := update{Patch: p, policy: policy, ends: p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present}
+	u := update{Patch: p, policy: policy, ends: p.NotBefore.Present || p.ExpiresAt.Present || p.RotateEveryDays.Present || p.RotateOverlapHours.Present}
 	if !u.ends && !p.Scopes.Present {
 		u.now = s.now.Moment()
 		return s.update(ctx, caller, u, Selection{IDs: []id.Key{key}})
@@ -175,7 +176,9 @@ func (p Patch) apply(k *Key, now time.Time, policy Policy) {
 	p.DenyCIDRs.Apply(&k.DenyCIDRs)
 	p.AllowMethods.Apply(&k.AllowMethods)
 	p.AllowPaths.Apply(&k.AllowPaths)
+	began := !k.begins(now)
 	p.NotBefore.Apply(&k.NotBefore)
+	moved := p.NotBefore.Present && (!began || k.begins(now)) && k.RotateBy != nil
 	p.ExpiresAt.Apply(&k.ExpiresAt)
 	every, overlap := k.RotateEveryDays, k.RotateOverlapHours
 	if every == 0 {
@@ -185,7 +188,7 @@ func (p Patch) apply(k *Key, now time.Time, policy Policy) {
 	if p.RotateOverlapHours.Present {
 		overlap = policy.overlap(p.RotateOverlapHours.Value)
 	}
-	if p.RotateEveryDays.Present {
+	if p.RotateEveryDays.Present || moved {
 		k.setRotation(every, overlap, now)
 	} else if k.RotateEveryDays > 0 {
 		k.RotateOverlapHours = overlap

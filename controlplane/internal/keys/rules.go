@@ -132,16 +132,24 @@ func (k *Key) checkOverrides(f *fault.Fields) {
 	}
 }
 
-// setRotation says how often the holder must rotate the key, from now on.
+// setRotation says how often the holder must rotate the key, from now on; from
+// where it begins, if that is to come, for nobody can rotate it before.
 func (k *Key) setRotation(everyDays, overlapHours int, now time.Time) {
 	k.RotateEveryDays, k.RotateOverlapHours, k.RotateBy = everyDays, overlapHours, nil
 	if everyDays == 0 {
 		k.RotateOverlapHours = 0
 		return
 	}
-	by := now.AddDate(0, 0, everyDays)
+	from := now
+	if k.begins(now) {
+		from = clock.Stored(*k.NotBefore)
+	}
+	by := from.AddDate(0, 0, everyDays)
 	k.RotateBy = &by
 }
+
+// begins reports whether the key is to be good only from a moment to come.
+func (k *Key) begins(now time.Time) bool { return k.NotBefore != nil && now.Before(*k.NotBefore) }
 
 // networks masks the bits behind the prefix, so that what is shown is what is
 // compared.

@@ -37,7 +37,7 @@ func (k *Key) Status(now time.Time) Status {
 		return StatusDisabled
 	case passed(k.EndsAt(), now):
 		return StatusExpired
-	case k.NotBefore != nil && now.Before(*k.NotBefore):
+	case k.begins(now):
 		return StatusNotYetValid
 	case k.RetiresAt != nil:
 		return StatusRetiring
@@ -82,9 +82,7 @@ func passed(at *time.Time, now time.Time) bool { return at != nil && !now.Before
 // without a change of its dates, and was not rotated.
 func (k *Key) live(now time.Time) bool {
 	switch k.Status(now) {
-	case StatusActive, StatusNotYetValid:
-		return true
-	case StatusDisabled:
+	case StatusActive, StatusNotYetValid, StatusDisabled:
 		return k.RetiresAt == nil && !passed(k.EndsAt(), now)
 	}
 	return false

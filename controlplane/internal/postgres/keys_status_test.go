@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey/latchkey/controlplane/internal/clock"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
+	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/journal"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
@@ -139,16 +141,21 @@ func TestSweep(t *testing.T) {
 	verifyChain(t, h.db)
 }
 
+// keysAt is the service of keys by another clock.
+func (h *house) keysAt(now func() time.Time) *keys.Service {
+	return keys.New(keys.Config{
+		Store: h.db.Keys(), Facts: keys.Facts{Owners: h.db.Users(), Plans: h.db.Plans(), Subscriptions: h.db.Subscriptions()},
+		Digest: h.peppers, Prefix: "lk", Now: now,
+	})
+}
+
 // A restore is usually possible for seven days.
 func TestRestoreWindow(t *testing.T) {
 	t.Parallel()
 	h := furnish(t, pgtest.DSN(t))
 	ctx := t.Context()
 	now := time.Now()
-	at := keys.New(keys.Config{
-		Store: h.db.Keys(), Facts: keys.Facts{Owners: h.db.Users(), Plans: h.db.Plans(), Subscriptions: h.db.Subscriptions()},
-		Digest: h.peppers, Prefix: "lk", Now: func() time.Time { return now },
-	})
+	at := h.keysAt(func() time.Time { return now })
 	k := h.issue(t, "k").Key.ID
 	must[keys.Key](t)(at.Revoke(ctx, root(), k, keys.Superseded))
 	now = now.Add(7*24*time.Hour - time.Second)
@@ -186,4 +193,40 @@ func TestALateRotationLapses(t *testing.T) {
 	if got := judge(next.Secret, now.Add(52*time.Hour)); got != apikey.Expired {
 		t.Errorf("the successor past its own deadline: %s", got)
 	}
+}
+
+// Nobody can rotate a key that is not good yet, so its first deadline counts from
+// where it begins, however that is moved; a key that has begun keeps its deadline.
+func TestADeadlineCountsFromWhereTheKeyBegins(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, pgtest.DSN(t))
+	ctx, began := t.Context(), clock.Stored(time.Now())
+	begins := func(days int) *time.Time { return new(began.AddDate(0, 0, days)) }
+	now := began
+	service := h.keysAt(func() time.Time { return now })
+	check := func(what string, k keys.Key, days int, status keys.Status) {
+		t.Helper()
+		if want := began.AddDate(0, 0, days); k.RotateBy == nil || !k.RotateBy.Equal(want) || k.Status(now) != status {
+			t.Errorf("%s: %s, to be rotated by %v, not %s by %v", what, k.Status(now), k.RotateBy, status, want)
+		}
+	}
+	edit := func(key id.Key, p keys.Patch) keys.Key { return must[keys.Key](t)(service.Update(ctx, root(), key, p)) }
+	from := func(at *time.Time) keys.Patch { return keys.Patch{NotBefore: field.To(at)} }
+
+	k := must[keys.Issued](t)(service.Issue(ctx, root(), keys.NewKey{Name: "k", NotBefore: begins(10), RotateEveryDays: 2, RotateOverlapHours: new(0)})).Key
+	check("issued", k, 12, keys.StatusNotYetValid)
+	now = began.AddDate(0, 0, 5)
+	check("five days later", k, 12, keys.StatusNotYetValid)
+	check("put off", edit(k.ID, from(begins(20))), 22, keys.StatusNotYetValid)
+	check("renamed", edit(k.ID, keys.Patch{Name: field.To("other")}), 22, keys.StatusNotYetValid)
+	check("rotated more often", edit(k.ID, keys.Patch{RotateEveryDays: field.To(1)}), 21, keys.StatusNotYetValid)
+	next := must[keys.Issued](t)(service.Rotate(ctx, root(), k.ID, new(0))).Key
+	check("rotated", next, 21, keys.StatusNotYetValid)
+	check("begun now", edit(next.ID, from(nil)), 6, keys.StatusActive)
+	now = now.Add(time.Hour)
+	check("what it has of its past does not matter", edit(next.ID, from(begins(1))), 6, keys.StatusActive)
+
+	now = began.AddDate(0, 0, 7)
+	check("lapsed", must[keys.Key](t)(service.ByID(ctx, root(), next.ID)), 6, keys.StatusExpired)
+	check("put off when it had lapsed", edit(next.ID, from(begins(9))), 10, keys.StatusNotYetValid)
 }
