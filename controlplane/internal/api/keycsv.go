@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -89,9 +90,9 @@ func (a *api) csvRow(k *keys.Key) []string {
 }
 
 // csvCell keeps a spreadsheet from running what somebody put into a name (OWASP,
-// CSV Injection).
+// CSV Injection). In some languages the wide forms begin a formula, too.
 func csvCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+	if first, _ := utf8.DecodeRuneInString(text); text != "" && strings.ContainsRune("=+-@＝＋－＠\t\r\n", first) {
 		return "'" + text
 	}
 	return text

@@ -236,7 +236,7 @@ func TestExportCSV(t *testing.T) {
 	t.Parallel()
 	r := start(t, pgtest.DSN(t))
 	admin := r.admin()
-	batch := []m{{"name": "=HYPERLINK(1)"}, {"name": "a, \"b\""}, {"name": "@x"}}
+	batch := []m{{"name": "=HYPERLINK(1)"}, {"name": "a, \"b\""}, {"name": "@x"}, {"name": "＝1+1"}}
 	for i := range 700 {
 		batch = append(batch, m{"name": fmt.Sprint("n", i), "environment": "test"})
 	}
@@ -259,7 +259,7 @@ func TestExportCSV(t *testing.T) {
 	for _, row := range read("?environment=live") {
 		names[row[4]] = true
 	}
-	for _, want := range []string{"'=HYPERLINK(1)", `a, "b"`, "'@x"} {
+	for _, want := range []string{"'=HYPERLINK(1)", `a, "b"`, "'@x", "'＝1+1"} {
 		if !names[want] {
 			t.Errorf("%q is missing in %v", want, names)
 		}
