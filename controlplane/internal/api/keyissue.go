@@ -40,7 +40,7 @@ type issueKeyRequest struct {
 
 	LimitOverrides map[string]int64 `json:"limit_overrides,omitempty" example:"{\"burst\": 500}" doc:"Amounts of the key's own in place of those of its plan's limits, by name. At most 16; names that the plan lacks mean nothing. This version keeps them and does not enforce limits."`
 
-	RotateEveryDays    int  `json:"rotate_every_days,omitempty" minimum:"1" maximum:"365" doc:"How often the holder must rotate it, with POST /v1/keys/self/rotate; POST /v1/auth tells the holder by Latchkey-Rotate-By. Never where it is not given."`
+	RotateEveryDays    int  `json:"rotate_every_days,omitempty" minimum:"1" maximum:"365" doc:"How often the holder must rotate it, with POST /v1/keys/self/rotate; POST /v1/auth tells the holder by Latchkey-Rotate-By. The first time counts from now, or from not_before where that is to come. Never where it is not given."`
 	RotateOverlapHours *int `json:"rotate_overlap_hours,omitempty" minimum:"0" maximum:"720" doc:"With rotate_every_days: how long the old secret stays good after that, and the grace after the deadline; rotation_overlap_hours of the settings where it is not given."`
 }
 

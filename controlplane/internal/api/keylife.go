@@ -20,7 +20,7 @@ type rotateKeyInput struct {
 }
 
 type startInput struct {
-	Start  string `path:"start" minLength:"4" maxLength:"64" example:"lk_live_0123" doc:"The start of the key, as far as it is known."`
+	Start  string `path:"start" minLength:"4" maxLength:"64" example:"lk_live_0123" doc:"The start of the key as it is shown with the key: its prefix and four characters."`
 	Last4  string `query:"last4" minLength:"4" maxLength:"4" example:"JqhR" doc:"The last four characters of the key, where several start alike."`
 	Reason string `query:"reason" doc:"In the words of RFC 5280. What was compromised cannot be restored." enum:"unspecified,key_compromise,affiliation_changed,superseded,cessation_of_operation,privilege_withdrawn" default:"unspecified"`
 	Only   bool   `query:"only" doc:"true spares what the key was rotated into."`
@@ -29,7 +29,7 @@ type startInput struct {
 // registerKeyLives registers what happens to one key but once.
 func (a *api) registerKeyLives() {
 	rotate := creating(operation(http.MethodPost, "/api/v1/keys/{id}/rotate", "Keys", "rotate-key", "Rotate a key", access.KeysWrite))
-	rotate.Description += " The answer is its successor: the same settings and label, another id and secret. The old secret stays good for the overlap. It counts against no max_keys. 409 `NOT_ROTATABLE` for a key that is not active, or has a successor."
+	rotate.Description += " The answer is its successor: the same settings and label, another id and secret. The old secret stays good for the overlap. It counts against no max_keys. 409 `NOT_ROTATABLE` for a key that is neither `active` nor `not_yet_valid`, or has a successor."
 	huma.Register(a.huma, rotate, a.rotateKey)
 
 	restore := operation(http.MethodPost, "/api/v1/keys/{id}/restore", "Keys", "restore-key", "Undo a revocation", access.KeysWrite)

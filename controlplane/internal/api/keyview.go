@@ -127,7 +127,7 @@ type patchKeyInput struct {
 
 		LimitOverrides nullable[map[string]int64] `json:"limit_overrides,omitempty" doc:"All that the key is to have: names of limits with an amount each."`
 
-		RotateEveryDays    nullable[int]  `json:"rotate_every_days,omitempty" minimum:"1" maximum:"365" doc:"From now on; null: never."`
+		RotateEveryDays    nullable[int]  `json:"rotate_every_days,omitempty" minimum:"1" maximum:"365" doc:"From now on, or from not_before where that is to come; null: never."`
 		RotateOverlapHours nullable[*int] `json:"rotate_overlap_hours,omitempty" minimum:"0" maximum:"720" doc:"null: rotation_overlap_hours of the settings."`
 	}
 }

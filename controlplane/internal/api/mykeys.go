@@ -36,7 +36,7 @@ func (a *api) registerMyKeys() {
 			return a.keyAnswer(a.Services.Keys.OwnedByID(ctx, caller(ctx), key))
 		})
 	huma.Register(a.huma, creating(mine(http.MethodPost, myKeysPath+"/{id}/rotate", "rotate-my-key", "Rotate a key of one's own",
-		"The answer is its successor: the same settings, label and expiry, another id and secret. The old secret stays good for the overlap. 409 `NOT_ROTATABLE` for a key that is not active, or has a successor.")), a.rotateMyKey)
+		"The answer is its successor: the same settings, label and expiry, another id and secret. The old secret stays good for the overlap. 409 `NOT_ROTATABLE` for a key that is neither `active` nor `not_yet_valid`, or has a successor.")), a.rotateMyKey)
 	huma.Register(a.huma, mine(http.MethodPost, myKeysPath+"/{id}/revoke", "revoke-my-key", "Revoke a key of one's own",
 		"At once and everywhere, and with it what it was rotated into, unless `only` is true. Only an operator can undo it."),
 		func(ctx context.Context, in *revokeMyKeyInput) (*resource[KeyView], error) {

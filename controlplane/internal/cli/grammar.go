@@ -14,7 +14,7 @@ type grammar struct {
 	Keys struct {
 		Issue  issueCmd  `cmd:"" group:"data" help:"Issue a key; its secret is printed once."`
 		List   listCmd   `cmd:"" group:"data" help:"List keys, the newest first."`
-		Revoke revokeCmd `cmd:"" group:"data" help:"Revoke a key, for good and at once."`
+		Revoke revokeCmd `cmd:"" group:"data" help:"Revoke a key, at once and everywhere."`
 	} `cmd:"" group:"data" help:"Issue, list and revoke keys."`
 	Users struct {
 		Create      createUserCmd  `cmd:"" group:"data" help:"Create a user."`

@@ -128,6 +128,9 @@ func (c *listCmd) Run(ctx context.Context, s *session) error {
 		}, func(k keys.Key) error {
 			return l.add(api.ViewKey(k, now), k.ID, k.Status(now), kindOf(k), k.Start+"…"+k.Last4, day(k.ExpiresAt), day(k.LastUsedAt), k.Name)
 		})
+		if *c != (listCmd{}) {
+			return l.end(err, "There are no such keys.")
+		}
 		return l.end(err, "There are no keys here yet: latchkey keys issue --name NAME makes one.")
 	})
 }

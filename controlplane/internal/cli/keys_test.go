@@ -107,6 +107,9 @@ func TestKeysForPeople(t *testing.T) {
 	if empty := h.must("keys", "list"); !strings.Contains(empty, "There are no keys here yet") {
 		t.Errorf("no keys: %q", empty)
 	}
+	if none := h.must("keys", "list", "--plan", "gold"); !strings.Contains(none, "There are no such keys.") {
+		t.Errorf("no keys under a plan: %q", none)
+	}
 	if empty := h.must("keys", "list", "--json"); empty != "{\n  \"data\": [],\n  \"next_cursor\": null\n}\n" {
 		t.Errorf("no keys, with --json: %q", empty)
 	}

@@ -108,7 +108,7 @@ var catalogue = append(verdicts(), []Entry{
 		"Take a new Idempotency-Key for a new request; repeat the old one unchanged."),
 	faulty("AMBIGUOUS_START", http.StatusConflict, "Several keys", "Several keys start like this.",
 		"Add last4 with the last four characters of the key, or use the key's id."),
-	faulty("NOT_ROTATABLE", http.StatusConflict, "Cannot be rotated", "The key is not active, has a successor already, or may not be rotated by its holder.",
+	faulty("NOT_ROTATABLE", http.StatusConflict, "Cannot be rotated", "The key is neither good nor to be, has a successor already, or may not be rotated by its holder.",
 		"Rotate the successor, or ask the operator."),
 
 	faulty("WRONG_CREDENTIALS", http.StatusUnauthorized, "Not signed in", "There is no user with this username or email address and this password who may sign in.",

@@ -107,7 +107,7 @@ var spanish = map[Code]Text{
 		"Varias claves empiezan así.",
 		"Añada last4 con los cuatro últimos caracteres de la clave, o use su identificador."},
 	"NOT_ROTATABLE": {"No se puede rotar",
-		"La clave no está activa, ya tiene sucesora, o su titular no puede rotarla.",
+		"La clave no es ni será válida, ya tiene sucesora, o su titular no puede rotarla.",
 		"Rote la sucesora, o consulte al operador."},
 	"WRONG_CREDENTIALS": {"Sesión no iniciada",
 		"No hay ningún usuario con ese nombre o correo electrónico y esa contraseña que pueda iniciar sesión.",
