@@ -163,7 +163,7 @@ Every answer has an ` + "`X-Request-Id`" + `, under which the server's log has t
 
 Lists are pages of at most ` + "`limit`" + ` (50, up to 200), the newest first; keys can be had in other orders by ` + "`sort`" + `. For the next page send ` + "`next_cursor`" + ` as ` + "`cursor`" + `, with the same filters and order, until it is null. A cursor is opaque.
 
-Nothing of a request is dropped: a parameter or member that there is not, or in another case, or given twice, is refused by name with 422, or 400 where it stands in JSON twice.
+Nothing of a request is dropped: a parameter or member that there is not, or in another case, or given twice, and a parameter or condition that is empty, is refused by name with 422, or 400 where it stands in JSON twice.
 A member that is null counts as one that is absent, but in a PATCH.
 There a member that is null is cleared and one that is absent stays; ` + "`If-Match`" + ` with the ETag that was read makes it fail with 412 where somebody else was faster.
 Ids carry their kind as a prefix. Times are RFC 3339 in UTC.`

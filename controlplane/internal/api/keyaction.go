@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,15 +19,15 @@ import (
 
 type keyConditions struct {
 	Kind           string     `json:"kind,omitempty" enum:"api,management"`
-	OwnerID        string     `json:"owner_id,omitempty" maxLength:"64"`
-	Plan           string     `json:"plan,omitempty" maxLength:"64" example:"pro"`
+	OwnerID        string     `json:"owner_id,omitempty" minLength:"1" maxLength:"64"`
+	Plan           string     `json:"plan,omitempty" minLength:"1" maxLength:"64" example:"pro"`
 	Status         string     `json:"status,omitempty" enum:"active,retiring,not_yet_valid,expired,disabled,retired,revoked"`
 	Environment    string     `json:"environment,omitempty" enum:"live,test"`
-	Tag            string     `json:"tag,omitempty" maxLength:"64" example:"team/billing"`
-	Scope          string     `json:"scope,omitempty" maxLength:"64"`
+	Tag            string     `json:"tag,omitempty" minLength:"1" maxLength:"64" example:"team/billing"`
+	Scope          string     `json:"scope,omitempty" minLength:"1" maxLength:"64"`
 	ExpiresBefore  *time.Time `json:"expires_before,omitempty"`
 	LastUsedBefore *time.Time `json:"last_used_before,omitempty" doc:"Keys that were last used before this, or never: as far as was heard when they are selected."`
-	Q              string     `json:"q,omitempty" maxLength:"200"`
+	Q              string     `json:"q,omitempty" minLength:"1" maxLength:"200"`
 }
 
 type actOnKeysInput struct {
@@ -92,5 +93,8 @@ func (c *keyConditions) domain() (keys.Filter, error) {
 	f.Environment, _ = apikey.ParseEnvironment(c.Environment)
 	field.Time(&wrong, "body.filter.expires_before", c.ExpiresBefore)
 	field.Time(&wrong, "body.filter.last_used_before", c.LastUsedBefore)
+	if c.Q != "" {
+		field.Search(&wrong, "body.filter.q", strings.TrimSpace(c.Q)) // blank is no condition, and was meant as one
+	}
 	return f, wrong.Err()
 }

@@ -19,8 +19,8 @@ type SettingValues struct {
 	DeletedKeyRetentionDays int `json:"deleted_key_retention_days" example:"30" doc:"How long what is known of a deleted key is kept."`
 	KeyMaxLifetimeDays      int `json:"key_max_lifetime_days" example:"0" doc:"How long a key that is issued from now on, under no plan, may live; 0: for ever. Plans have bounds of their own, management keys have none."`
 	RotationOverlapHours    int `json:"rotation_overlap_hours" example:"24" doc:"How long the old secret stays good after a rotation, where neither the rotation nor the key says."`
-	SessionIdleHours        int `json:"session_idle_hours" example:"12" doc:"How long a session lives without a refresh. A shorter time counts for the sessions that there are, a longer one from their next refresh on."`
-	SessionMaxDays          int `json:"session_max_days" example:"30" doc:"How long a session lives at most. A shorter time counts for the sessions that there are, a longer one for new ones."`
+	SessionIdleHours        int `json:"session_idle_hours" example:"12" doc:"How long a session lives without a refresh. A shorter time counts for the sessions that there are, for as long as it is set; a longer one from their next refresh on."`
+	SessionMaxDays          int `json:"session_max_days" example:"30" doc:"How long a session lives at most. A shorter time counts for the sessions that there are, for as long as it is set; a longer one for new ones."`
 }
 
 // SettingsView is the settings as the API answers them.

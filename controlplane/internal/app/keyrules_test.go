@@ -188,21 +188,6 @@ func TestCursorsOfOthersMaking(t *testing.T) {
 	}
 }
 
-// An action is done with every key only by who names something that all have.
-func TestABlankSearchIsNoCondition(t *testing.T) {
-	t.Parallel()
-	r := start(t, pgtest.DSN(t))
-	admin := r.admin()
-	k := r.call(admin, "POST", "/api/v1/keys", m{"name": "ci"}, 201)
-	for _, dry := range []bool{true, false} {
-		a := r.call(admin, "POST", "/api/v1/keys/bulk-action", m{"action": "revoke", "filter": m{"q": " \t "}, "dry_run": dry}, 422)
-		if !strings.Contains(a.raw, "body.filter") {
-			t.Error(a.raw)
-		}
-	}
-	r.expect(r.auth(k.text("secret")), 200, "VALID")
-}
-
 // Under an Idempotency-Key an answer is the answer, also where it was a key that
 // had the label already; and a part of it is none.
 func TestAnswersUnderAnIdempotencyKey(t *testing.T) {

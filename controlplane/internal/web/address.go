@@ -14,8 +14,8 @@ import (
 // GuardAddress lets a request through to next only where its path and its query
 // are text once they are decoded: UTF-8 without NUL. No text in the database
 // holds anything else, so nothing could be found by it. A query must be whole,
-// with each parameter once: a filter that was dropped unsaid would leave more
-// than was asked for. Like GuardJSON it belongs around a route's handler.
+// with each parameter once and none empty: a filter that was dropped unsaid would
+// leave more than was asked for. Like GuardJSON it belongs around a route's handler.
 func GuardAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := NewProblem(Code(fault.CodeInvalid))
@@ -42,6 +42,9 @@ func guardQuery(p *Problem, raw string) *Problem {
 		ok = ok && isText(name)
 		for _, v := range values {
 			ok = ok && isText(v)
+			if v == "" && PlainName(name) {
+				p = p.At("query."+name, "want a value; leave it out where there is none")
+			}
 		}
 		if len(values) > 1 && PlainName(name) {
 			p = p.At("query."+name, "want it once")
