@@ -105,6 +105,10 @@ func (k *Key) check(f *fault.Fields, had []string) {
 	f.Check(k.RotateEveryDays == 0 || k.Kind == apikey.KindAPI, "body.rotate_every_days", "of API keys: a management key cannot rotate itself")
 	checkOverlap(f, k.RotateOverlapHours)
 	field.Time(f, "body.not_before", k.NotBefore)
+	if k.RotateBy != nil { // it follows not_before, and can be written down as well
+		lapses := k.RotateBy.Add(time.Duration(k.RotateOverlapHours) * time.Hour)
+		f.Check(lapses.UTC().Year() <= 9999, "body.not_before", "a time that leaves room for rotate_every_days until the year 9999")
+	}
 	field.Time(f, "body.expires_at", k.ExpiresAt)
 	f.Check(k.NotBefore == nil || k.ExpiresAt == nil || k.NotBefore.Before(*k.ExpiresAt), "body.not_before", "a time before expires_at")
 	k.NotBefore, k.ExpiresAt = clock.StoredOrNil(k.NotBefore), clock.StoredOrNil(k.ExpiresAt)

@@ -229,4 +229,10 @@ func TestADeadlineCountsFromWhereTheKeyBegins(t *testing.T) {
 	now = began.AddDate(0, 0, 7)
 	check("lapsed", must[keys.Key](t)(service.ByID(ctx, root(), next.ID)), 6, keys.StatusExpired)
 	check("put off when it had lapsed", edit(next.ID, from(begins(9))), 10, keys.StatusNotYetValid)
+
+	last := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	_, err := service.Issue(ctx, root(), keys.NewKey{Name: "k", NotBefore: &last, RotateEveryDays: 1})
+	if _, edited := service.Update(ctx, root(), next.ID, from(&last)); !fault.Is(err, fault.Invalid) || !fault.Is(edited, fault.Invalid) {
+		t.Errorf("a deadline that nobody can write: %v, %v", err, edited)
+	}
 }
