@@ -36,3 +36,16 @@ func TestAnEmptyConditionIsRefused(t *testing.T) {
 	}
 	r.expect(r.auth(k.text("secret")), 200, "VALID")
 }
+
+// What is of another action is refused with this one, as tags are.
+func TestAnActionTakesWhatIsItsOwn(t *testing.T) {
+	t.Parallel()
+	r := start(t, pgtest.DSN(t))
+	admin := r.admin()
+	for name, value := range map[string]any{"reason": "key_compromise", "only": true} {
+		a := r.call(admin, "POST", "/api/v1/keys/bulk-action", m{"action": "disable", "filter": m{"kind": "api"}, name: value}, 422)
+		if !strings.Contains(a.raw, `"body.reason"`) {
+			t.Error(a.raw)
+		}
+	}
+}
