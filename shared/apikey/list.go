@@ -3,6 +3,7 @@ package apikey
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -143,6 +144,23 @@ func samePrefix(network string, addr *[16]byte, bits int) bool {
 	}
 	mask := byte(0xff) << (8 - bits%8)
 	return network[whole]&mask == addr[whole]&mask
+}
+
+// ParseNetwork reads a network in CIDR notation, or an address that stands for
+// itself alone, and masks it. IPv4 that is written as IPv6 is IPv4; what is wider
+// than all of it, such as ::ffff:0.0.0.0/90, is neither, and an error.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	network, err := netip.ParsePrefix(text)
+	if addr, addrErr := netip.ParseAddr(text); addrErr == nil && addr.Zone() == "" {
+		network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	if err == nil && network.Addr().Is4In6() {
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
+	}
+	if err != nil || !network.IsValid() {
+		return netip.Prefix{}, errors.New("want a network such as 203.0.113.0/24 or 2001:db8::/32")
+	}
+	return network.Masked(), nil
 }
 
 // Prefixes returns the networks; IPv4 ones in their own form.

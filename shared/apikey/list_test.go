@@ -105,3 +105,18 @@ func TestContainsAgreesWithNetip(t *testing.T) {
 		}
 	}
 }
+
+// A network is what it is compared as, however it was written.
+func TestParseNetwork(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"203.0.113.9/24": "203.0.113.0/24", "203.0.113.9": "203.0.113.9/32", "2001:db8::9/32": "2001:db8::/32", "2001:db8::9": "2001:db8::9/128",
+		"::ffff:203.0.113.9": "203.0.113.9/32", "::ffff:203.0.113.9/120": "203.0.113.0/24", "::ffff:0:0/96": "0.0.0.0/0", "::/0": "::/0",
+		"::ffff:203.0.113.9/90": "", "::ffff:0:0/95": "", "203.0.113.0/33": "", "fe80::1%eth0": "", "fe80::1%eth0/64": "", "": "", "x": "", "203.0.113.0/024": "",
+	} {
+		got, err := ParseNetwork(text)
+		if (err != nil) != (want == "") || err == nil && got.String() != want {
+			t.Errorf("%q: %v %v, want %q", text, got, err, want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/field"
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
+	"github.com/latchkey/latchkey/shared/apikey"
 )
 
 func (a *api) registerKeys() {
@@ -59,10 +60,7 @@ func (a *api) keyAnswer(k keys.Key, err error) (*resource[KeyView], error) {
 func networks(f *fault.Fields, location string, texts []string) []netip.Prefix {
 	var all []netip.Prefix
 	for i, text := range texts {
-		p, err := netip.ParsePrefix(text)
-		if addr, addrErr := netip.ParseAddr(text); err != nil && addrErr == nil && addr.Zone() == "" {
-			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
+		p, err := apikey.ParseNetwork(text)
 		if err != nil {
 			f.Add(fmt.Sprintf("%s[%d]", location, i), "a network such as 203.0.113.0/24 or 2001:db8::/32")
 		}

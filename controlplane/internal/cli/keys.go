@@ -43,14 +43,8 @@ type network struct{ netip.Prefix }
 
 // UnmarshalText reads CIDR notation or an address.
 func (n *network) UnmarshalText(b []byte) (err error) {
-	if addr, addrErr := netip.ParseAddr(string(b)); addrErr == nil && addr.Zone() == "" {
-		n.Prefix = netip.PrefixFrom(addr, addr.BitLen())
-		return nil
-	}
-	if n.Prefix, err = netip.ParsePrefix(string(b)); err != nil {
-		return fmt.Errorf("want a network such as 203.0.113.0/24 or 2001:db8::/32")
-	}
-	return nil
+	n.Prefix, err = apikey.ParseNetwork(string(b))
+	return err
 }
 
 // lifetime is a number of days. 0 is none: in the domain it stands for a key that

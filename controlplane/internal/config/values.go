@@ -147,15 +147,11 @@ type Networks []netip.Prefix
 // UnmarshalText reads CIDRs and single addresses, separated by commas.
 func (n *Networks) UnmarshalText(b []byte) error {
 	for _, item := range items(b) {
-		network, err := netip.ParsePrefix(item)
+		network, err := apikey.ParseNetwork(item)
 		if err != nil {
-			addr, err := netip.ParseAddr(item)
-			if err != nil || addr.Zone() != "" {
-				return errors.New("want networks separated by commas, such as 10.0.0.0/8,2001:db8::/32")
-			}
-			network = netip.PrefixFrom(addr, addr.BitLen())
+			return errors.New("want networks separated by commas, such as 10.0.0.0/8,2001:db8::/32")
 		}
-		*n = append(*n, network.Masked())
+		*n = append(*n, network)
 	}
 	return nil
 }
