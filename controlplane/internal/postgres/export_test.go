@@ -14,23 +14,17 @@ import (
 // that it takes, as JSON.
 func (db *DB) ExplainKeys(ctx context.Context, f keys.Filter) (list []keys.Key, plans [][]byte, err error) {
 	var rows []*keyRow
-	s := db.Keys()
-	err = s.list(ctx, &f, &rows, func(ctx context.Context, q *bun.SelectQuery, way avoid) error {
+	explained := db.Keys().asker()
+	scan := explained.scan
+	explained.scan = func(ctx context.Context, db bun.IDB, q *bun.SelectQuery) error {
 		var plan []byte
-		err := db.bun.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-			if way != nothing {
-				if err := way.take(ctx, tx); err != nil {
-					return err
-				}
-			}
-			return tx.NewRaw("EXPLAIN (ANALYZE, FORMAT JSON) ?", q).Scan(ctx, &plan)
-		})
-		if err != nil {
+		if err := db.NewRaw("EXPLAIN (ANALYZE, FORMAT JSON) ?", q).Scan(ctx, &plan); err != nil {
 			return err
 		}
 		plans = append(plans, plan)
-		return s.ask(ctx, q, way)
-	})
+		return scan(ctx, db, q)
+	}
+	err = db.Keys().list(ctx, &f, &rows, explained)
 	return domainsOf(rows), plans, err
 }
 

@@ -19,9 +19,6 @@ import (
 // So the choice is made here, where a list is of all keys; the ranges of others
 // are different from each other, and it chooses for each.
 
-// few is how many pages of keys may be sorted for one.
-const few = 10
-
 // cut reports whether a filter cuts a list of all keys that is in another order.
 func cut(f *keys.Filter) bool {
 	return !ranged(f) && (f.ExpiresBefore != nil && f.SortBy != keys.ByExpiry || f.LastUsedBefore != nil && f.SortBy != keys.ByLastUse)
@@ -36,5 +33,5 @@ func (s *Keys) listCut(ctx context.Context, f *keys.Filter, rows *[]*keyRow, ask
 	if left <= few*float64(f.Limit) {
 		way = nothing
 	}
-	return ask(ctx, listQuery(s.db.bun, f).Model(rows), way)
+	return ask.read(ctx, way, listQuery(s.db.bun, f).Model(rows))
 }

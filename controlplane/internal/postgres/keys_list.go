@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -43,7 +42,7 @@ const (
 func (s *Keys) List(ctx context.Context, f keys.Filter) ([]keys.Key, error) {
 	var rows []*keyRow
 	f = bounded(f)
-	if err := s.list(ctx, &f, &rows, s.ask); err != nil {
+	if err := s.list(ctx, &f, &rows, s.asker()); err != nil {
 		return nil, translate(err)
 	}
 	return domainsOf(rows), nil
@@ -57,7 +56,7 @@ func (s *Keys) list(ctx context.Context, f *keys.Filter, rows *[]*keyRow, ask as
 	case cut(f):
 		return s.listCut(ctx, f, rows, ask)
 	}
-	return ask(ctx, listQuery(s.db.bun, f).Model(rows), nothing)
+	return ask.read(ctx, nothing, listQuery(s.db.bun, f).Model(rows))
 }
 
 func listQuery(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
@@ -77,7 +76,7 @@ func ranged(f *keys.Filter) bool {
 // column for that.
 func merged(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
 	q := db.NewSelect().ModelTableExpr("(?) AS k", bun.Safe(strings.Join(ranges(db, f), " UNION ALL ")))
-	return sorted(q, f, computed(orderOfTimes))
+	return sorted(q, f, orderOfRanges(f).ofParts)
 }
 
 // bounded asks for one key at least, and for no more than a transaction takes.
@@ -88,7 +87,7 @@ func bounded(f keys.Filter) keys.Filter {
 
 // plainly is the list over the table itself, so that its rows can be locked.
 func plainly(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
-	return page(exactly(q, f), f, orderOfIDs)
+	return page(exactly(q, f), f, orderOf(f))
 }
 
 // exactly narrows to what a filter means, for those who act on it: a list within
@@ -115,18 +114,12 @@ func part(db *bun.DB, table any) *bun.SelectQuery {
 	return db.NewSelect().TableExpr("? AS k", table).ColumnExpr("k.*, " + expirySQL + " AS ends, " + lastUseSQL + " AS used")
 }
 
-// orders are what lists are sorted by, as a query names it.
-type orders struct{ creation, expiry, lastUse string }
-
-// computed are the orders of a query over parts.
-func computed(creation string) orders { return orders{creation, "k.ends", "k.used"} }
-
 // ranges are the parts of the table that a list is merged from, each narrowed
 // and in order by itself.
 func ranges(db *bun.DB, f *keys.Filter) (parts []string) {
 	led := !f.OwnerID.IsZero() || !f.PlanID.IsZero()
 	add := func(table any, condition string, args ...any) {
-		q := page(narrowed(part(db, table).Where(condition, args...), f), f, orderOfTimes)
+		q := page(narrowed(part(db, table).Where(condition, args...), f), f, orderOfRanges(f))
 		parts = append(parts, "("+q.String()+")")
 	}
 	statuses, places := keys.Statuses, environments(f)
@@ -203,13 +196,10 @@ func narrowed(q *bun.SelectQuery, f *keys.Filter) *bun.SelectQuery {
 		q.Where(lastUseSQL+" < ?", *f.LastUsedBefore)
 	}
 	if f.Search != "" {
-		q.Where(`(k.name || E'\n' || k.start || E'\n' || k.last4) ILIKE ?`, "%"+escapeLike.Replace(f.Search)+"%")
+		containing(q, keyTextSQL, f.Search)
 	}
 	return q
 }
-
-// escapeLike takes the meaning from the characters that mean something to LIKE.
-var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // unexpired are the states that no key is in whose expiry is past.
 var unexpired = []keys.Status{keys.StatusActive, keys.StatusRetiring, keys.StatusNotYetValid}
@@ -223,73 +213,6 @@ func covering(scope string) []string {
 		}
 	}
 	return all
-}
-
-// expirySQL and lastUseSQL are expires_at and last_used_at as lists are in the
-// order of them: what never expires comes last, what was never used first.
-const (
-	expirySQL  = "COALESCE(k.expires_at, 'infinity')"
-	lastUseSQL = "COALESCE(k.last_used_at, '-infinity')"
-)
-
-// The order of creation is that of the ids, to the millisecond, and an index of
-// the whole table is in the order of them. Ranges are by time: else the server
-// would rather walk the whole table, which is in that order on the disk too, and
-// look for the few that belong to the list.
-const (
-	orderOfIDs   = "k.id"
-	orderOfTimes = "k.created_at"
-)
-
-// page adds order and place, the id making every place unique, and size.
-func page(q *bun.SelectQuery, f *keys.Filter, creation string) *bun.SelectQuery {
-	beyond := "<"
-	if f.Ascending {
-		beyond = ">"
-	}
-	switch {
-	case f.After.IsZero():
-	case f.SortBy == keys.ByName:
-		q.Where("(k.name, k.id) "+beyond+" (?, ?)", f.AfterName, f.After)
-	case f.SortBy == keys.ByExpiry:
-		q.Where("("+expirySQL+", k.id) "+beyond+" (?, ?)", momentOr("infinity", f.AfterExpires), f.After)
-	case f.SortBy == keys.ByLastUse:
-		q.Where("("+lastUseSQL+", k.id) "+beyond+" (?, ?)", momentOr("-infinity", f.AfterUsed), f.After)
-	case creation == orderOfTimes:
-		q.Where("(k.created_at, k.id) "+beyond+" (?, ?)", f.AfterCreated, f.After)
-	default:
-		q.Where("k.id "+beyond+" ?", f.After)
-	}
-	return sorted(q, f, orders{creation, expirySQL, lastUseSQL})
-}
-
-// sorted adds order and size.
-func sorted(q *bun.SelectQuery, f *keys.Filter, names orders) *bun.SelectQuery {
-	direction := "DESC"
-	if f.Ascending {
-		direction = "ASC"
-	}
-	switch f.SortBy {
-	case keys.ByName:
-		q.OrderExpr("k.name " + direction)
-	case keys.ByExpiry:
-		q.OrderExpr(names.expiry + " " + direction)
-	case keys.ByLastUse:
-		q.OrderExpr(names.lastUse + " " + direction)
-	case keys.ByCreation:
-		if names.creation == orderOfTimes {
-			q.OrderExpr(orderOfTimes + " " + direction)
-		}
-	}
-	return q.OrderExpr("k.id " + direction).Limit(int64(f.Limit))
-}
-
-// momentOr is a time as an order has it.
-func momentOr(never string, at *time.Time) any {
-	if at == nil {
-		return never
-	}
-	return *at
 }
 
 // Count implements keys.Store.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"math"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -14,15 +13,15 @@ import (
 // Keys that contain a tag, a scope or a part of a text lie scattered in the
 // indexes that have the list's order. They are found in one of two ways: by
 // walking such an index until the page is full, right where many are meant, or
-// by asking the index over what they have in common and sorting, right where few
-// are. The server's own guess is not good enough: it takes a tag that nobody has
-// for half as frequent as the rarest that it knows, and cannot know that what it
-// looks for stands at the far end. So the choice is made here, by its
-// statistics, and a walk that takes much longer than it should is given up for
-// the other way.
-
-// wary is how many times the rows that a walk should need it may look at.
-const wary = 4
+// by asking the index over what they have in common. The server's own guess is
+// not good enough: it takes a tag that nobody has for half as frequent as the
+// rarest that it knows, and cannot know that what it looks for stands at the far
+// end. So the choice is made here, by its statistics, and a walk that takes longer
+// than it should is given up for the other way.
+const (
+	frequent = 0.2 // is what a larger part of the keys than this has,
+	walked   = 8   // and these pages of them are enough to find it
+)
 
 // scattered reports whether a filter asks for keys that no index has together
 // and in the order of the list.
@@ -39,19 +38,18 @@ func apart(f *keys.Filter) (led, rest keys.Filter) {
 }
 
 func (s *Keys) listScattered(ctx context.Context, f *keys.Filter, rows *[]*keyRow, ask asker) error {
-	budget, err := s.walkable(ctx, f)
+	all, frequency, left, err := s.frequencies(ctx, f)
 	if err != nil {
 		return err
 	}
-	if budget > 0 {
-		err := ask(ctx, walk(s.db.bun, f, budget).Model(rows), nothing)
+	if frequency >= frequent {
+		err := ask.read(ctx, nothing, walk(s.db.bun, f, walked*f.Limit).Model(rows))
 		if err != nil || len(*rows) == f.Limit {
 			return err
 		}
 		*rows = nil
 	}
-	// Else it might read the whole table to find the few.
-	return ask(ctx, gather(s.db.bun, f).Model(rows), readingTables)
+	return s.gather(ctx, f, left, all, rows, ask)
 }
 
 // walk looks through so many of the next keys in the order of the list. Those are
@@ -60,41 +58,46 @@ func (s *Keys) listScattered(ctx context.Context, f *keys.Filter, rows *[]*keyRo
 func walk(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
 	led, rest := apart(f)
 	led.Limit = budget
+	var next *bun.SelectQuery
+	by := orderOf(f)
 	if ranged(f) {
-		return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", merged(db, &led).ColumnExpr("k.*")), &rest), f, computed(orderOfTimes))
+		by = orderOfRanges(f)
+		next = merged(db, &led).ColumnExpr("k.*")
+	} else {
+		next = page(narrowed(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led), &led, by)
 	}
-	next := page(narrowed(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led), &led, orderOfIDs)
-	return sorted(narrowed(db.NewSelect().ModelTableExpr("(?) AS k", next), &rest), f, computed(orderOfIDs))
+	return sifted(db.NewSelect().ModelTableExpr("(?) AS k", next), f, &rest, by)
 }
 
-// gather finds all that there are before it sorts: OFFSET 0 keeps the server
-// from doing otherwise.
-func gather(db *bun.DB, f *keys.Filter) *bun.SelectQuery {
-	found := narrowed(withStatus(db.NewSelect().TableExpr("keys AS k").ColumnExpr("k.*").Where("k.deleted_at IS NULL"), f), f)
-	return page(db.NewSelect().ModelTableExpr("(? OFFSET 0) AS k", found), f, orderOfIDs)
+// sifted narrows parts of the table by looking through each row.
+func sifted(q *bun.SelectQuery, f, by *keys.Filter, o order) *bun.SelectQuery {
+	others := *by
+	if by.Search != "" {
+		reading(q, keyTextSQL, by.Search)
+		others.Search = ""
+	}
+	return sorted(narrowed(q, &others), f, o.ofParts)
 }
 
-// walkable returns how many rows a walk may look at, 0 where gathering is the
-// better way: a walk looks at limit ÷ frequency rows of those that indexes lead
-// to; gathering, twice, at all that the best index leads to.
-func (s *Keys) walkable(ctx context.Context, f *keys.Filter) (int, error) {
-	var all float64
+// frequencies returns how many keys there are, what part of those that indexes in
+// the order of the list lead to belongs to it, and how many that leaves, all as
+// the server believes.
+func (s *Keys) frequencies(ctx context.Context, f *keys.Filter) (all, frequency, left float64, err error) {
 	if err := s.db.bun.NewRaw("SELECT reltuples FROM pg_class WHERE oid = 'keys'::regclass").Scan(ctx, &all); err != nil || all <= 0 {
-		return 0, err
+		return 0, 0, 0, err
 	}
 	led, rest := apart(f)
-	within, frequency := all, 1.0
+	among := all
+	frequency = 1
 	if ranged(f) || f.ExpiresBefore != nil || f.LastUsedBefore != nil {
-		rows, err := s.expected(ctx, &led)
-		if err != nil {
-			return 0, err
+		if among, err = s.expected(ctx, &led); err != nil {
+			return 0, 0, 0, err
 		}
-		within = min(max(rows, 1), all)
 	}
 	if f.Search != "" {
 		rows, err := s.expected(ctx, &keys.Filter{Search: rest.Search})
 		if err != nil {
-			return 0, err
+			return 0, 0, 0, err
 		}
 		frequency = min(rows/all, 1)
 	}
@@ -107,21 +110,18 @@ func (s *Keys) walkable(ctx context.Context, f *keys.Filter) (int, error) {
 		}
 		known, err := s.frequency(ctx, w.column, w.words)
 		if err != nil {
-			return 0, err
+			return 0, 0, 0, err
 		}
 		frequency *= known
 	}
-	if float64(f.Limit) > 2*frequency*min(within, frequency*all) {
-		return 0, nil
-	}
-	return int(math.Ceil(wary * float64(f.Limit) / frequency)), nil
+	return all, frequency, frequency * min(among, all), nil
 }
 
 // frequency returns the part of all keys that have one of the words, as of the
 // server's statistics. What they do not list is rare.
 func (s *Keys) frequency(ctx context.Context, column string, words []string) (known float64, err error) {
 	err = s.db.bun.NewRaw(`
-		SELECT COALESCE(LEAST(sum(w.frequency), 1), 0)
+		SELECT LEAST(COALESCE(sum(w.frequency), 0), 1)
 		FROM pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS w (word, frequency)
 		WHERE s.schemaname = current_schema() AND s.tablename = 'keys' AND s.attname = ? AND w.word = ANY (?)`,
 		column, pgdialect.Array(words)).Scan(ctx, &known)

@@ -64,6 +64,3 @@ func (s *Overview) Counts(ctx context.Context, at time.Time, soon time.Duration)
 	}
 	return c, nil
 }
-
-// containing is the pattern of ILIKE for texts in which a text stands.
-func containing(text string) string { return "%" + escapeLike.Replace(text) + "%" }

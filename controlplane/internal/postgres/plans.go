@@ -97,7 +97,7 @@ func (s *Plans) List(ctx context.Context, f plans.Filter) ([]plans.Plan, error) 
 			q.Where("p.slug = ?", f.Slug)
 		}
 		if f.Search != "" {
-			q.Where("(p.slug ILIKE ? OR p.name ILIKE ?)", containing(f.Search), containing(f.Search))
+			reading(q, `(p.slug || E'\n' || p.name)`, f.Search)
 		}
 		if f.Offered {
 			q.Where("p.public AND p.archived_at IS NULL")

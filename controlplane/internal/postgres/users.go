@@ -128,9 +128,6 @@ func (s *Users) List(ctx context.Context, f users.Filter) ([]users.User, error) 
 	return all, nil
 }
 
-// userTextSQL is what a search looks through; an index has the same expression.
-const userTextSQL = `(u.name || E'\n' || COALESCE(u.username, '') || E'\n' || u.email || E'\n' || COALESCE(u.external_id, ''))`
-
 // userQuery is a list: each filter alone has an index in its order.
 func userQuery(db *bun.DB, f *users.Filter) *bun.SelectQuery {
 	q := db.NewSelect().OrderExpr("u.id DESC").Limit(int64(min(max(f.Limit, 1), maxPage)))
@@ -148,7 +145,7 @@ func userQuery(db *bun.DB, f *users.Filter) *bun.SelectQuery {
 		q.Where("(u.disabled_at IS NOT NULL) = ?", *f.Disabled)
 	}
 	if f.Search != "" {
-		q.Where(userTextSQL+" ILIKE ?", containing(f.Search))
+		containing(q, userTextSQL, f.Search)
 	}
 	return q
 }
