@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -83,6 +85,24 @@ func parse(ctx context.Context, g *grammar, s *session, args []string) (*cli.Con
 		return nil, nil
 	}
 	return command, err
+}
+
+// Validate refuses a flag that was given without anything, as from a variable that
+// was never set: taken for one that was left out, --allow-cidr would bind a key to
+// no network and --owner list everybody's.
+func (g *grammar) Validate(given *cli.Context) error {
+	for _, part := range given.Path {
+		if part.Flag == nil || part.Flag.Required {
+			continue
+		}
+		switch value := part.Flag.Target; value.Kind() {
+		case reflect.String, reflect.Slice:
+			if value.Len() == 0 {
+				return fmt.Errorf("--%s: want a value; leave it out where there is none", part.Flag.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // usage is the error of arguments that make no sense.

@@ -38,6 +38,9 @@ func TestUsage(t *testing.T) {
 		"a key somewhere else": {[]string{"keys", "list", key}, "latchkey: unexpected argument (a key)\nfix: see latchkey keys list --help\n"},
 		"a key for no days":    {[]string{"keys", "issue", "--name", "x", "--expires-in-days", "0"}, "latchkey: --expires-in-days: want whole days from 1 to 36500\nfix: see latchkey keys issue --help\n"},
 		"no such environment":  {[]string{"keys", "issue", "--name", "x", "--env", "prod"}, "latchkey: --env must be one of \"live\",\"test\" but got \"prod\"\nfix: see latchkey keys issue --help\n"},
+		"an empty bound":       {[]string{"keys", "issue", "--name", "x", "--allow-cidr", ""}, "latchkey: --allow-cidr: want a value; leave it out where there is none\nfix: see latchkey keys issue --help\n"},
+		"an empty list":        {[]string{"keys", "issue", "--name", "x", "--tag", "a", "--scope="}, "latchkey: --scope: want a value; leave it out where there is none\nfix: see latchkey keys issue --help\n"},
+		"an empty condition":   {[]string{"keys", "list", "--owner="}, "latchkey: --owner: want a value; leave it out where there is none\nfix: see latchkey keys list --help\n"},
 		"not a network":        {[]string{"keys", "issue", "--name", "x", "--allow-cidr", "home"}, "latchkey: --allow-cidr: want a network such as 203.0.113.0/24 or 2001:db8::/32\nfix: see latchkey keys issue --help\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
