@@ -128,7 +128,8 @@ func (s *Service) editOf(a *Action) (func(*Key) error, error) {
 	field.Tags(&f, "body.add_tags", a.AddTags)
 	field.Tags(&f, "body.remove_tags", a.RemoveTags)
 	f.Take(a.Revocation.check())
-	f.Check(a.Act == ActRevoke || a.Revocation == Revocation{Reason: Unspecified}, "body.reason", "reason and only are for revoking alone")
+	f.Check(a.Act == ActRevoke || a.Revocation.Reason == Unspecified, "body.reason", "for revoking alone")
+	f.Check(a.Act == ActRevoke || !a.Revocation.Only, "body.only", "for revoking alone")
 	edits := map[Act]func(*Key) error{
 		ActRevoke: a.Revocation.edit(s.now.Moment()), ActDisable: s.disable, ActEnable: enable, ActTag: a.tag,
 	}

@@ -58,7 +58,7 @@ var spanishRules = map[string]string{
 	"a key under no plan lives at most %d days":                                                   "una clave sin plan es válida durante %d días como máximo",
 	"a key under the plan %s lives at most %d days":                                               "una clave del plan %s es válida durante %d días como máximo",
 	"a time before expires_at":                                                                    "un momento anterior a expires_at",
-	"reason and only are for revoking alone":                                                      "reason y only son solo para revocar",
+	"for revoking alone":                                                                          "solo para revocar",
 	"a time that leaves room for rotate_every_days until the year 9999":                           "un momento que deje lugar a rotate_every_days antes del año 10000",
 	"management keys have none":                                                                   "las claves de gestión no admiten este miembro",
 	"a management key needs at least one of %s":                                                   "una clave de gestión necesita al menos uno de estos ámbitos: %s",
