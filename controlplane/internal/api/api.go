@@ -146,7 +146,7 @@ func (a *api) guardOf(pattern string) func(http.Handler) http.Handler {
 }
 
 func (m routes) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.mux.Handle(pattern, m.guard(pattern)(web.GuardAddress(web.GuardJSON(http.HandlerFunc(handler)))))
+	m.mux.Handle(pattern, m.guard(pattern)(web.GuardParameters(web.GuardJSON(http.HandlerFunc(handler)))))
 }
 
 func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -93,8 +92,5 @@ func (c *keyConditions) domain() (keys.Filter, error) {
 	f.Environment, _ = apikey.ParseEnvironment(c.Environment)
 	field.Time(&wrong, "body.filter.expires_before", c.ExpiresBefore)
 	field.Time(&wrong, "body.filter.last_used_before", c.LastUsedBefore)
-	if c.Q != "" {
-		field.Search(&wrong, "body.filter.q", strings.TrimSpace(c.Q)) // blank is no condition, and was meant as one
-	}
 	return f, wrong.Err()
 }

@@ -22,9 +22,9 @@ type issueKeyRequest struct {
 	Name           string          `json:"name" minLength:"1" maxLength:"200" example:"ci"`
 	Kind           string          `json:"kind,omitempty" enum:"api,management" default:"api"`
 	Environment    string          `json:"environment,omitempty" enum:"live,test" doc:"Of API keys; live where it is not given."`
-	OwnerID        string          `json:"owner_id,omitempty" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70" doc:"The built-in service user where it is not given."`
-	SubscriptionID string          `json:"subscription_id,omitempty" doc:"Instead of plan."`
-	Plan           string          `json:"plan,omitempty" example:"pro" doc:"The slug of a plan: the owner's live subscription to it is used, or made."`
+	OwnerID        string          `json:"owner_id,omitempty" minLength:"1" example:"usr_0190c2f57d3a7c3e8f5a2b6d1c9e4a70" doc:"The built-in service user where it is not given."`
+	SubscriptionID string          `json:"subscription_id,omitempty" minLength:"1" doc:"Instead of plan."`
+	Plan           string          `json:"plan,omitempty" minLength:"1" example:"pro" doc:"The slug of a plan: the owner's live subscription to it is used, or made."`
 	Label          string          `json:"label,omitempty" maxLength:"64" example:"ci-main" doc:"A name for programs: one live key of an owner has it. It never changes."`
 	Idempotent     bool            `json:"idempotent,omitempty" doc:"true: where a live key of the owner has the label already, that key is the answer, with 200 and without its secret."`
 	Scopes         []string        `json:"scopes,omitempty" maxItems:"64" example:"[\"reports:read\"]"`

@@ -70,6 +70,17 @@ func (a *api) describeRefusals() {
 			for status, codes := range refusalsOf(op) {
 				op.Responses[strconv.Itoa(status)] = refusalResponse(status, codes, schema)
 			}
+			neverEmpty(op.Parameters)
+		}
+	}
+}
+
+// neverEmpty says in the document what web.GuardParameters sees to: for huma an
+// empty parameter is an absent one.
+func neverEmpty(parameters []*huma.Param) {
+	for _, p := range parameters {
+		if s := p.Schema; s.Type == huma.TypeString && len(s.Enum) == 0 && s.Format == "" && s.MinLength == nil {
+			s.MinLength = new(1)
 		}
 	}
 }

@@ -74,12 +74,17 @@ func Bound(f *fault.Fields, location string, value *int, most int) {
 	f.Check(value == nil || *value >= 0 && *value <= most, location, "0 to %d, or null", most)
 }
 
-// Search notes what no text can be found by: too short, too long, or with control
-// characters, which are in no text.
-func Search(f *fault.Fields, location, value string) {
-	n := utf8.RuneCountInString(value)
+// Search trims what a list is searched for and notes what no text can be found by:
+// too short, too long, or with control characters, which are in no text. "" is no
+// search; what is blank was meant as one, and too short.
+func Search(f *fault.Fields, location string, value *string) {
+	if *value == "" {
+		return
+	}
+	*value = strings.TrimSpace(*value)
+	n := utf8.RuneCountInString(*value)
 	f.Check(n >= MinSearch && n <= MaxSearch, location, "%d to %d characters", MinSearch, MaxSearch)
-	f.Check(strings.IndexFunc(value, unicode.IsControl) < 0, location, "no control characters")
+	f.Check(strings.IndexFunc(*value, unicode.IsControl) < 0, location, "no control characters")
 }
 
 // Time notes a time outside the years 1970 to 9999: JSON cannot write later ones

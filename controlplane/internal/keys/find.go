@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
@@ -85,9 +84,7 @@ func (s *Service) resolve(ctx context.Context, f *Filter) (some bool, err error)
 	}
 	wrong.Check(slices.Contains([]SortBy{ByCreation, ByName, ByExpiry, ByLastUse}, f.SortBy), "query.sort", "created_at, name, expires_at or last_used_at, with - before it for the reverse")
 	wrong.Check(f.Status == "" || slices.Contains(Statuses, f.Status), "query.status", "one of %v", Statuses)
-	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
-		field.Search(&wrong, "query.q", f.Search)
-	}
+	field.Search(&wrong, "query.q", &f.Search)
 	if err := wrong.Err(); err != nil {
 		return false, err
 	}

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
@@ -71,7 +70,7 @@ type Filter struct {
 // Narrow reports whether the filter leaves anything out.
 func (f *Filter) Narrow() bool {
 	return f.Kind != nil || f.Environment != apikey.AnyEnvironment || !f.OwnerID.IsZero() || f.Plan != "" || !f.PlanID.IsZero() ||
-		f.Status != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil || f.LastUsedBefore != nil || strings.TrimSpace(f.Search) != ""
+		f.Status != "" || f.Tag != "" || f.Scope != "" || f.ExpiresBefore != nil || f.LastUsedBefore != nil || f.Search != ""
 }
 
 // Quota bounds the live API keys of an owner: under a plan, or in all where

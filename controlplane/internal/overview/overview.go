@@ -9,7 +9,6 @@ package overview
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -217,8 +216,8 @@ func (s *Service) Search(ctx context.Context, caller access.Caller, text string)
 		return h, err
 	}
 	var wrong fault.Fields
-	text = strings.TrimSpace(text)
-	field.Search(&wrong, "query.q", text)
+	wrong.Check(text != "", "query.q", "%d to %d characters", field.MinSearch, field.MaxSearch)
+	field.Search(&wrong, "query.q", &text)
 	if err := wrong.Err(); err != nil {
 		return h, err
 	}

@@ -8,7 +8,6 @@ package plans
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/controlplane/internal/access"
@@ -224,9 +223,7 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]P
 		return nil, err
 	}
 	var wrong fault.Fields
-	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
-		field.Search(&wrong, "query.q", f.Search)
-	}
+	field.Search(&wrong, "query.q", &f.Search)
 	if err := wrong.Err(); err != nil {
 		return nil, err
 	}

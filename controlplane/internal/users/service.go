@@ -144,9 +144,7 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) ([]U
 	}
 	f.Username = strings.ToLower(f.Username) // as they are kept
 	var wrong fault.Fields
-	if f.Search = strings.TrimSpace(f.Search); f.Search != "" {
-		field.Search(&wrong, "query.q", f.Search)
-	}
+	field.Search(&wrong, "query.q", &f.Search)
 	if err := wrong.Err(); err != nil {
 		return nil, err
 	}

@@ -11,18 +11,19 @@ import (
 	"github.com/latchkey/latchkey/controlplane/internal/fault"
 )
 
-// GuardAddress lets a request through to next only where its path and its query
+// GuardParameters lets a request through to next only where its path and its query
 // are text once they are decoded: UTF-8 without NUL. No text in the database
 // holds anything else, so nothing could be found by it. A query must be whole,
 // with each parameter once and none empty: a filter that was dropped unsaid would
-// leave more than was asked for. Like GuardJSON it belongs around a route's handler.
-func GuardAddress(next http.Handler) http.Handler {
+// leave more than was asked for. So must the headers that a change depends on.
+// Like GuardJSON it belongs around a route's handler.
+func GuardParameters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := NewProblem(Code(fault.CodeInvalid))
 		if !isText(r.URL.Path) {
 			p = p.At("path", notText)
 		}
-		p = guardQuery(p, r.URL.RawQuery)
+		p = guardHeaders(guardQuery(p, r.URL.RawQuery), r.Header)
 		if len(p.Errors) > 0 {
 			WriteProblem(w, r, p)
 			return
@@ -31,7 +32,11 @@ func GuardAddress(next http.Handler) http.Handler {
 	})
 }
 
-const notText = "want UTF-8 without NUL, encoded as in a URI"
+const (
+	notText = "want UTF-8 without NUL, encoded as in a URI"
+	noValue = "want a value; leave it out where there is none"
+	once    = "want it once"
+)
 
 // guardQuery notes what is wrong with a query. A semicolon, which once separated
 // parameters, makes net/url drop the one that it stands in.
@@ -43,15 +48,29 @@ func guardQuery(p *Problem, raw string) *Problem {
 		for _, v := range values {
 			ok = ok && isText(v)
 			if v == "" && PlainName(name) {
-				p = p.At("query."+name, "want a value; leave it out where there is none")
+				p = p.At("query."+name, noValue)
 			}
 		}
 		if len(values) > 1 && PlainName(name) {
-			p = p.At("query."+name, "want it once")
+			p = p.At("query."+name, once)
 		}
 	}
 	if !ok {
 		p = p.At("query", notText)
+	}
+	return p
+}
+
+// guardHeaders notes what else would be dropped: without it a change would be made
+// over another one, or twice.
+func guardHeaders(p *Problem, h http.Header) *Problem {
+	for _, name := range [...]string{"Idempotency-Key", "If-Match"} {
+		switch values := h[name]; {
+		case len(values) > 1:
+			p = p.At("header."+name, once)
+		case len(values) == 1 && values[0] == "":
+			p = p.At("header."+name, noValue)
+		}
 	}
 	return p
 }
