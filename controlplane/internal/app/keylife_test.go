@@ -26,6 +26,9 @@ func TestRotateRevokeRestore(t *testing.T) {
 	r.expect(r.auth(old.text("secret")), 200, "VALID")
 	r.expect(r.auth(next.text("secret"), "scopes", []string{"reports:read"}), 200, "VALID")
 	read := r.call(admin, "GET", at, nil, 200)
+	if x := r.call(admin, "POST", "/v1/auth/explain", m{"auth_key": old.text("secret")}, 200); x.get("key", "expires_at") != read.get("retires_at") {
+		t.Errorf("good until its overlap ends: %s", x.raw)
+	}
 	if read.text("status") != "retiring" || read.text("rotated_to") != next.text("key", "id") || next.text("key", "rotated_from") != read.text("id") {
 		t.Error(read.raw)
 	}

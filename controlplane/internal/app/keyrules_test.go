@@ -38,6 +38,11 @@ func TestALabelIsOfOneLiveKey(t *testing.T) {
 	if a := r.call(admin, "PATCH", first, m{"expires_at": nil}, 409); a.code() != "ALREADY_EXISTS" {
 		t.Error(a.raw)
 	}
+	// So it is where a later beginning gives a key that lapsed another deadline.
+	execute(t, dsn, "UPDATE keys SET expires_at = NULL, rotate_every_days = 1, rotate_overlap_hours = 0, rotate_by = now() - interval '1 hour' WHERE id = '"+strings.TrimPrefix(first, "/api/v1/keys/key_")+"'")
+	if a := r.call(admin, "PATCH", first, m{"not_before": time.Now().Add(time.Hour)}, 409); a.code() != "ALREADY_EXISTS" {
+		t.Error(a.raw)
+	}
 	r.call(admin, "POST", third+"/rotate", nil, 201) // its successor has the label
 	r.call(admin, "POST", third+"/revoke", nil, 200)
 	r.call(admin, "POST", third+"/restore", nil, 200)
