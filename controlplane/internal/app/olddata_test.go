@@ -44,6 +44,36 @@ func TestPatternsFromBeforeTheirRule(t *testing.T) {
 	r.call(admin, "PATCH", "/api/v1/keys/"+next.text("key", "id"), m{"name": "the successor"}, 200)
 }
 
+// Networks of IPv4 that were kept as IPv6 bind as they did, also once all is
+// written anew; and so do those that hold no address of a client.
+func TestNetworksFromBeforeTheirRule(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	r := start(t, dsn)
+	admin := r.admin()
+	k := r.call(admin, "POST", "/api/v1/keys", m{"name": "ci", "rotate_every_days": 1}, 201)
+	id, secret := k.text("key", "id"), k.text("secret")
+	at := "/api/v1/keys/" + id
+	execute(t, dsn, `UPDATE keys SET allow_cidrs = '{"::ffff:203.0.113.0/120","::ffff:127.0.0.0/104"}', deny_cidrs = '{"::ffff:203.0.113.9/128","::ffc0:0:0/90"}'
+		WHERE id = '`+strings.TrimPrefix(id, "key_")+"'")
+	judged := func(secret string) {
+		t.Helper()
+		for ip, want := range map[string]string{
+			"203.0.113.7": "VALID", "::ffff:203.0.113.7": "VALID", "203.0.113.9": "IP_NOT_ALLOWED", "::ffff:203.0.113.9": "IP_NOT_ALLOWED", "198.51.100.7": "IP_NOT_ALLOWED",
+		} {
+			a := r.send("POST", "/v1/auth", `{"auth_key":"`+secret+`","client_ip":"`+ip+`"}`, "Authorization", "Bearer "+admin)
+			if a.text("code") != want {
+				t.Errorf("%s: %s", ip, a.raw)
+			}
+		}
+	}
+	judged(secret)
+	shown := r.call(admin, "PATCH", at, m{"name": "another"}, 200).get("deny_cidrs")
+	r.call(admin, "PATCH", at, m{"deny_cidrs": []any{shown.([]any)[0]}}, 200) // what was read can be sent
+	judged(secret)
+	judged(r.call(secret, "POST", "/v1/keys/self/rotate", nil, 201).text("secret"))
+}
+
 // Two live keys that have one label stay good, and each can be changed.
 func TestLabelsFromBeforeTheirRule(t *testing.T) {
 	t.Parallel()
