@@ -14,7 +14,7 @@ func TestAnEmptyConditionIsRefused(t *testing.T) {
 	r := start(t, pgtest.DSN(t))
 	admin := r.admin()
 	k := r.call(admin, "POST", "/api/v1/keys", m{"name": "ci", "tags": []string{"a"}}, 201)
-	for name, value := range map[string]string{"owner_id": "", "plan": "", "tag": "", "scope": "", "q": "", " q": " \t "} {
+	for name, value := range map[string]string{"owner_id": "", "plan": "", "tag": "", "scope": "", "q": "", " q": " \t ", " scope": " "} {
 		name = strings.TrimSpace(name)
 		for _, filter := range []m{{name: value}, {"kind": "api", name: value}} {
 			for _, dry := range []bool{true, false} {
@@ -29,6 +29,7 @@ func TestAnEmptyConditionIsRefused(t *testing.T) {
 	for path, method := range map[string]string{
 		"/api/v1/keys?tag=": "GET", "/api/v1/keys?kind=api&tag": "GET", "/api/v1/keys/export?q=": "GET", "/api/v1/users?username=": "GET",
 		"/api/v1/keys?q=%20%20%20": "GET", "/api/v1/keys/export?q=%09": "GET", "/api/v1/users?q=%20": "GET", "/api/v1/plans?q=+++": "GET",
+		"/api/v1/keys?scope=+":                                "GET", // which * would cover
 		at + "by-start/" + k.text("key", "start") + "?last4=": "DELETE", at + k.text("key", "id") + "/revoke?wait=": "POST",
 	} {
 		if a := r.call(admin, method, path, nil, 422); !strings.Contains(a.raw, `"query.`) {

@@ -119,8 +119,16 @@ func onlyOf(s, also string) bool {
 // Scopes notes scopes that are too many, misspelt or repeated.
 func Scopes(f *fault.Fields, location string, scopes []string) {
 	f.Check(len(scopes) <= MaxScopes, location, "at most %d scopes", MaxScopes)
-	each(f, location, scopes, "a scope is 1 to 64 of a-z, 0-9 and ._:*-, with * alone or after the last colon", apikey.CheckScope)
+	each(f, location, scopes, scopeForm, apikey.CheckScope)
 }
+
+// Scope notes what no key can carry by its name; "" is none. Keys with * would all
+// cover it.
+func Scope(f *fault.Fields, location, value string) {
+	f.Check(value == "" || apikey.CheckScope(value), location, scopeForm)
+}
+
+const scopeForm = "a scope is 1 to 64 of a-z, 0-9 and ._:*-, with * alone or after the last colon"
 
 // Tags notes tags that are too many, misspelt or repeated.
 func Tags(f *fault.Fields, location string, tags []string) {

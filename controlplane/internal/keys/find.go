@@ -84,6 +84,7 @@ func (s *Service) resolve(ctx context.Context, f *Filter) (some bool, err error)
 	}
 	wrong.Check(slices.Contains([]SortBy{ByCreation, ByName, ByExpiry, ByLastUse}, f.SortBy), "query.sort", "created_at, name, expires_at or last_used_at, with - before it for the reverse")
 	wrong.Check(f.Status == "" || slices.Contains(Statuses, f.Status), "query.status", "one of %v", Statuses)
+	field.Scope(&wrong, "query.scope", f.Scope)
 	field.Search(&wrong, "query.q", &f.Search)
 	if err := wrong.Err(); err != nil {
 		return false, err
