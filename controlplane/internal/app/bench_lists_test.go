@@ -75,11 +75,11 @@ func listsAtScale(r *replica, admin string) (paths []string) {
 	in := func(d time.Duration) string { return url.QueryEscape(time.Now().Add(d).UTC().Format(time.RFC3339)) }
 	keys := []string{
 		"kind=api", "kind=management", "owner_id=" + owner, "plan=seed-free", "plan=seed-enterprise", "environment=live", "environment=test",
-		"tag=critical", "tag=team/billing", "tag=none", "scope=reports:read", "scope=users:read", "scope=none",
+		"tag=critical", "tag=team/billing", "tag=none", "scope=reports:read", "scope=users:read", "scope=webhooks:write", "scope=orders:write", "scope=none",
 		"expires_before=" + in(-240*time.Hour), "expires_before=" + in(0), "expires_before=" + in(240*time.Hour), "expires_before=" + in(9600*time.Hour),
 		"last_used_before=" + in(-24*time.Hour), "last_used_before=" + in(-8000*time.Hour), "last_used_before=" + in(-80000*time.Hour),
 		"status=active&last_used_before=" + in(-2400*time.Hour), "plan=seed-pro&last_used_before=" + in(-8000*time.Hour), "kind=management&last_used_before=" + in(0),
-		"q=seeded", "q=777", "q=seeded+12", "q=23456", "q=none+such",
+		"q=seeded", "q=777", "q=seeded+12", "q=d+7", "q=d+77", "q=23456", "q=none+such", "q=---",
 		"q=" + sample("/api/v1/keys?limit=200", "start"), "q=" + sample("/api/v1/keys?limit=200", "last4"),
 		"owner_id=" + owner + "&status=active", "owner_id=" + owner + "&status=revoked", "plan=seed-free&status=active", "plan=seed-pro&status=expired",
 		"plan=seed-enterprise&status=not_yet_valid&environment=test", "tag=critical&status=revoked", "q=777&plan=seed-pro", "scope=users:read&owner_id=" + owner,
