@@ -44,7 +44,7 @@ type exportKeysInput struct{ KeyFilter }
 
 type lookupKeyInput struct {
 	Body struct {
-		AuthKey string `json:"auth_key" minLength:"1" maxLength:"512" example:"lk_live_0123456789ABCDEFGHIJKLMNOPQRSTUV00JqhR" doc:"A whole key, of whatever kind. It is turned into a fingerprint at once and kept nowhere."`
+		AuthKey string `json:"auth_key" minLength:"1" maxLength:"512" example:"lk_live_0123456789ABCDEFGHIJKLMNOPQRSTUV00JqhR" doc:"A whole key, of whatever kind; white space around it, which comes with pasting, is left out. It is turned into a fingerprint at once and kept nowhere."`
 	}
 }
 
@@ -61,7 +61,7 @@ func (a *api) registerKeyLists() {
 	lookup := operation(http.MethodPost, "/api/v1/keys/lookup", "Keys", "lookup-key", "Find a key by its secret", access.KeysRead)
 	lookup.Description += " For a key that turned up somewhere: whose is it?"
 	huma.Register(a.huma, lookup, func(ctx context.Context, in *lookupKeyInput) (*resource[KeyView], error) {
-		token, ok := a.Prefixes().Parse(in.Body.AuthKey)
+		token, ok := a.Prefixes().Parse(strings.TrimSpace(in.Body.AuthKey))
 		k, err := a.Services.Keys.ByFingerprint(ctx, caller(ctx), token.Fingerprint) // of no key, where it has no shape
 		if !ok && fault.Is(err, fault.NotFound) {
 			err = fault.New(fault.NotFound, "this is no key of this installation: its prefix, length or checksum is another")

@@ -142,8 +142,10 @@ func TestLookupByTheKeyItself(t *testing.T) {
 	admin := r.admin()
 	k := r.call(admin, "POST", "/api/v1/keys", m{"name": "ci"}, 201)
 	secret := k.text("secret")
-	if a := r.call(admin, "POST", "/api/v1/keys/lookup", m{"auth_key": secret}, 200); a.text("id") != k.text("key", "id") {
-		t.Error(a.raw)
+	for _, pasted := range []string{secret, " " + secret + "\r\n"} {
+		if a := r.call(admin, "POST", "/api/v1/keys/lookup", m{"auth_key": pasted}, 200); a.text("id") != k.text("key", "id") {
+			t.Error(a.raw)
+		}
 	}
 	if a := r.call(admin, "POST", "/api/v1/keys/lookup", m{"auth_key": admin}, 200); a.text("kind") != "management" {
 		t.Error(a.raw)
