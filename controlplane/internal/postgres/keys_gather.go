@@ -57,7 +57,8 @@ func (s *Keys) gather(ctx context.Context, f *keys.Filter, left, all float64, ro
 			if g.f.Limit -= len(found); g.f.Limit <= 0 || to == nil {
 				return nil
 			}
-			from = to
+			// Each stretch asks all indexes anew, so there should be few of them.
+			from, step = to, 2*step
 		}
 	})
 }
@@ -119,7 +120,8 @@ func (g *gatherer) sample(ctx context.Context, part float64) (marks []mark, step
 			all.From(&keys.Key{ID: r.ID, Name: r.Name, ExpiresAt: r.ExpiresAt, LastUsedAt: r.LastUsedAt})
 			marks = append(marks, *markOf(&all))
 		}
-		return marks, max(1, int(math.Round(held*float64(g.f.Limit)*part))), nil
+		// How much lies before one mark is left to chance.
+		return marks, max(2, int(math.Round(held*float64(g.f.Limit)*part))), nil
 	}
 }
 
