@@ -36,6 +36,13 @@ func Empty(t testing.TB) string {
 	return lend(t, server(t), "template1")
 }
 
+// In makes a database without any schema that has a locale of its own, as CREATE
+// DATABASE is told of it.
+func In(t testing.TB, locale string) string {
+	t.Helper()
+	return lend(t, server(t), "template0 ENCODING 'UTF8' "+locale)
+}
+
 // lend clones a database for the test and drops it afterwards.
 func lend(t testing.TB, admin, template string) string {
 	t.Helper()

@@ -13,13 +13,13 @@ const (
 
 // containing narrows to texts in which another stands, by their index.
 func containing(q *bun.SelectQuery, text, part string) *bun.SelectQuery {
-	return reading(q.Where("searchable("+text+") ILIKE '%' || searchable(?) || '%'", part), text, part)
+	return reading(q.Where("searchable("+text+") LIKE '%' || searchable(?) || '%'", part), text, part)
 }
 
 // containingSome is containing where the server is not to guess from the part
 // how many that are: it takes them for one in two hundred.
 func containingSome(q *bun.SelectQuery, text, part string) *bun.SelectQuery {
-	return reading(q.Where("searchable("+text+") ILIKE (SELECT '%' || searchable(?) || '%')", part), text, part)
+	return reading(q.Where("searchable("+text+") LIKE (SELECT '%' || searchable(?) || '%')", part), text, part)
 }
 
 // reading narrows by looking through each text. The server takes that to leave
