@@ -28,6 +28,7 @@ const (
 	nothing       avoid = ""
 	sorting       avoid = "enable_sort"
 	allButBitmaps avoid = "enable_seqscan,enable_indexscan"
+	readingRows   avoid = allButBitmaps + ",rows" // where more of an index spares them
 )
 
 // take holds to the end of a transaction. The server makes what it avoids look
@@ -41,7 +42,7 @@ func (a avoid) take(ctx context.Context, tx bun.Tx) error {
 		UNION ALL SELECT set_config('jit', 'off', true)
 		UNION ALL SELECT set_config('max_parallel_workers_per_gather', '0', true)
 		UNION ALL SELECT set_config('work_mem', '32MB', true)
-		UNION ALL SELECT set_config('cpu_tuple_cost', CASE WHEN ? = ? THEN '100' ELSE '0.01' END, true)`, string(a), string(a), string(allButBitmaps))
+		UNION ALL SELECT set_config('cpu_tuple_cost', CASE WHEN 'rows' = ANY (string_to_array(?, ',')) THEN '5' ELSE '0.01' END, true)`, string(a), string(a))
 	return err
 }
 

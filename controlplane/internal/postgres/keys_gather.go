@@ -26,13 +26,13 @@ const (
 	few     = 10 // pages that are better read at once
 )
 
-// gather finds a page among so many keys that a filter leaves of all.
-func (s *Keys) gather(ctx context.Context, f *keys.Filter, left, all float64, rows *[]*keyRow, ask asker) error {
+// gather finds a page of a list that is believed to have so many keys.
+func (s *Keys) gather(ctx context.Context, f *keys.Filter, b belief, rows *[]*keyRow, ask asker) error {
 	return ask.snapshot(ctx, func(ctx context.Context, read reader) error {
-		g, page := gatherer{s.db.bun, *f, read}, float64(f.Limit)
-		part := max(sampled*page/left, 1/(2*held*page))
+		g, page := gatherer{s.db.bun, *f, orderOfScattered(f), b, read}, float64(f.Limit)
+		part := max(sampled*page/b.left, 1/(4*page)) // a smaller one would tell too little
 		// A sample of few is a large part of a large index.
-		if whole := max(few*f.Limit, int(1.6*math.Sqrt(all))); left <= float64(whole) {
+		if whole := max(few*f.Limit, int(1.6*math.Sqrt(b.all))); b.left <= float64(whole) {
 			found, more, err := g.whole(ctx, whole)
 			if err != nil || !more {
 				*rows = found
@@ -67,6 +67,8 @@ func (s *Keys) gather(ctx context.Context, f *keys.Filter, left, all float64, ro
 type gatherer struct {
 	db   *bun.DB
 	f    keys.Filter
+	o    order
+	b    belief
 	read reader
 }
 
@@ -76,7 +78,7 @@ type mark struct {
 	id    id.Key
 }
 
-func markOf(f *keys.Filter) *mark { return &mark{orderOf(f).after(f), f.After} }
+func (o order) mark(f *keys.Filter) *mark { return &mark{o.after(f), f.After} }
 
 // hidden compares keys with a place that the server sees only when it has made
 // its plan. It would guess wrong how much lies between two where that is little,
@@ -92,6 +94,7 @@ func (o order) hidden(compared string, m *mark) schema.QueryWithArgs {
 // markRow is what makes a mark, whatever the order is.
 type markRow struct {
 	ID         id.Key
+	CreatedAt  time.Time
 	Name       string
 	ExpiresAt  *time.Time
 	LastUsedAt *time.Time
@@ -108,8 +111,8 @@ func (g *gatherer) sample(ctx context.Context, part float64) (marks []mark, step
 		all := g.f
 		all.Limit = math.MaxInt32
 		var rows []markRow
-		err = g.read(ctx, allButBitmaps, sorted(g.db.NewSelect().ModelTableExpr("(?) AS k", q), &all, orderOf(&all).of).
-			Column("k.id", "k.name", "k.expires_at", "k.last_used_at").Model(&rows))
+		err = g.read(ctx, readingRows, sorted(g.db.NewSelect().ModelTableExpr("(?) AS k", q), &all, g.o.of).
+			Column("k.id", "k.created_at", "k.name", "k.expires_at", "k.last_used_at").Model(&rows))
 		switch {
 		case err != nil:
 			return nil, 0, err
@@ -117,11 +120,11 @@ func (g *gatherer) sample(ctx context.Context, part float64) (marks []mark, step
 			continue
 		}
 		for _, r := range rows {
-			all.From(&keys.Key{ID: r.ID, Name: r.Name, ExpiresAt: r.ExpiresAt, LastUsedAt: r.LastUsedAt})
-			marks = append(marks, *markOf(&all))
+			all.From(&keys.Key{ID: r.ID, CreatedAt: r.CreatedAt, Name: r.Name, ExpiresAt: r.ExpiresAt, LastUsedAt: r.LastUsedAt})
+			marks = append(marks, *g.o.mark(&all))
 		}
 		// How much lies before one mark is left to chance.
-		return marks, max(2, int(math.Round(held*float64(g.f.Limit)*part))), nil
+		return marks, max(3, int(math.Round(held*float64(g.f.Limit)*part))), nil
 	}
 }
 
@@ -135,7 +138,7 @@ type countedRow struct {
 // that it has more.
 func (g *gatherer) whole(ctx context.Context, most int) (found []*keyRow, more bool, err error) {
 	var rows []*countedRow
-	err = g.read(ctx, allButBitmaps, sorted(g.db.NewSelect().ModelTableExpr("(?) AS k", g.keys().Limit(int64(most)+1)), &g.f, orderOf(&g.f).of).
+	err = g.read(ctx, allButBitmaps, sorted(g.db.NewSelect().ModelTableExpr("(?) AS k", g.keys().Limit(int64(most)+1)), &g.f, g.o.of).
 		ColumnExpr("?TableColumns, count(*) OVER () AS found").Model(&rows))
 	if err != nil || len(rows) > 0 && rows[0].Found > most {
 		return nil, true, err
@@ -149,21 +152,17 @@ func (g *gatherer) whole(ctx context.Context, most int) (found []*keyRow, more b
 // stretch returns the first keys behind a mark, or where the page begins, up to
 // another, or to the end of the list.
 func (g *gatherer) stretch(ctx context.Context, from, to *mark) (found []*keyRow, err error) {
-	q, o := g.keys(), orderOf(&g.f)
+	q, o := g.keys(), g.o
 	if from == nil && !g.f.After.IsZero() {
-		from = markOf(&g.f)
+		from = g.o.mark(&g.f)
 	}
 	if from != nil {
 		q.Where("?", o.hidden(onward(&g.f), from))
 	}
-	switch {
-	case to == nil:
-	case o.of == idOrder.of: // no two are the same
-		q.Where("k.id "+back(&g.f)+"= ?", to.id)
-	default:
+	if to != nil {
 		q.Where("?", o.hidden(back(&g.f)+"=", to))
 	}
-	err = g.read(ctx, allButBitmaps, sorted(g.db.NewSelect().ModelTableExpr("(?) AS k", q), &g.f, o.of).Model(&found))
+	err = g.read(ctx, readingRows, sorted(g.db.NewSelect().ModelTableExpr("(?) AS k", q), &g.f, o.of).Model(&found))
 	return found, err
 }
 
@@ -172,13 +171,13 @@ func (g *gatherer) stretch(ctx context.Context, from, to *mark) (found []*keyRow
 func (g *gatherer) keys() *bun.SelectQuery {
 	q := withStatus(g.db.NewSelect().TableExpr("keys AS k").ColumnExpr("k.*").Where("k.deleted_at IS NULL"), &g.f)
 	others := g.f
-	if others.Search != "" {
+	if others.Search != "" && g.b.texts < g.b.all/200 {
 		containingSome(q, keyTextSQL, others.Search)
 		others.Search = ""
 	}
 	if !g.f.After.IsZero() {
-		m := markOf(&g.f)
-		q.Where("(?) IS TRUE", orderOf(&g.f).beyond(&g.f, m.value, m.id))
+		m := g.o.mark(&g.f)
+		q.Where("(?) IS TRUE", g.o.beyond(&g.f, m.value, m.id))
 	}
 	return narrowed(q, &others)
 }

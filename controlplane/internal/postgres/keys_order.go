@@ -30,7 +30,7 @@ type order struct {
 // look for the few that belong to the list.
 var (
 	idOrder      = order{of: "k.id", ofParts: "k.id", after: func(f *keys.Filter) any { return f.After }}
-	timeOrder    = order{of: "k.created_at", ofParts: "k.created_at", after: func(f *keys.Filter) any { return f.AfterCreated }}
+	timeOrder    = order{of: "k.created_at", ofParts: "k.created_at", after: func(f *keys.Filter) any { return f.AfterCreated }, kind: "timestamptz"}
 	nameOrder    = order{of: "k.name", ofParts: "k.name", after: func(f *keys.Filter) any { return f.AfterName }, kind: "text"}
 	expiryOrder  = order{of: expirySQL, ofParts: "k.ends", after: func(f *keys.Filter) any { return momentOr("infinity", f.AfterExpires) }, kind: "timestamptz"}
 	lastUseOrder = order{of: lastUseSQL, ofParts: "k.used", after: func(f *keys.Filter) any { return momentOr("-infinity", f.AfterUsed) }, kind: "timestamptz"}

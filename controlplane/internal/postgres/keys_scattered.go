@@ -29,77 +29,89 @@ func scattered(f *keys.Filter) bool {
 	return f.Search != "" || f.Tag != "" || f.Scope != ""
 }
 
-// apart splits a filter into what the indexes in the order of the list know, and
-// the rest.
+// apart splits a filter into what a walk in the order of the list is narrowed by
+// before it reads a row of the table, and the rest: the index of all keys in the
+// order of their ids knows of moments alone.
 func apart(f *keys.Filter) (led, rest keys.Filter) {
-	led = *f
+	led, rest = *f, *f
 	led.Tag, led.Scope, led.Search = "", "", ""
-	return led, keys.Filter{Tag: f.Tag, Scope: f.Scope, Search: f.Search}
+	if orderOfScattered(f).of == idOrder.of {
+		led = keys.Filter{SortBy: f.SortBy, Ascending: f.Ascending, After: f.After, At: f.At}
+	} else {
+		rest = keys.Filter{Tag: f.Tag, Scope: f.Scope, Search: f.Search}
+	}
+	led.ExpiresBefore, led.LastUsedBefore, rest.ExpiresBefore, rest.LastUsedBefore = f.ExpiresBefore, f.LastUsedBefore, nil, nil
+	return led, rest
+}
+
+// orderOfScattered is one order for walking and for gathering: pages of either
+// follow pages of the other.
+func orderOfScattered(f *keys.Filter) order {
+	if !f.OwnerID.IsZero() || !f.PlanID.IsZero() || f.Status != "" {
+		return orderOfRanges(f)
+	}
+	return orderOf(f)
 }
 
 func (s *Keys) listScattered(ctx context.Context, f *keys.Filter, rows *[]*keyRow, ask asker) error {
-	all, frequency, left, err := s.frequencies(ctx, f)
+	led, rest := apart(f)
+	b, err := s.beliefs(ctx, f, &led)
 	if err != nil {
 		return err
 	}
-	if frequency >= frequent {
-		err := ask.read(ctx, nothing, walk(s.db.bun, f, walked*f.Limit).Model(rows))
+	if b.left > 0 && b.left >= frequent*b.among {
+		led.Limit = walked * f.Limit
+		err := ask.read(ctx, nothing, walk(s.db.bun, f, &led, &rest).Model(rows))
 		if err != nil || len(*rows) == f.Limit {
 			return err
 		}
 		*rows = nil
 	}
-	return s.gather(ctx, f, left, all, rows, ask)
+	return s.gather(ctx, f, b, rows, ask)
 }
 
-// walk looks through so many of the next keys in the order of the list. Those are
-// the next of all its ranges together: what lies behind the last that was looked
-// at, in whichever range, is in a later place of the list.
-func walk(db *bun.DB, f *keys.Filter, budget int) *bun.SelectQuery {
-	led, rest := apart(f)
-	led.Limit = budget
-	var next *bun.SelectQuery
-	by := orderOf(f)
-	if ranged(f) {
-		by = orderOfRanges(f)
-		next = merged(db, &led).ColumnExpr("k.*")
-	} else {
-		next = page(narrowed(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), &led), &led, by)
+// walk looks through the next keys in the order of the list, for what is to be
+// found. Those are the next of all its ranges together: what lies behind the last
+// that was looked at, in whichever range, is in a later place of the list.
+func walk(db *bun.DB, f, led, rest *keys.Filter) *bun.SelectQuery {
+	o := orderOfScattered(f)
+	next := page(narrowed(part(db, bun.Ident("keys")).Where("k.deleted_at IS NULL"), led), led, o)
+	if ranged(led) {
+		next = merged(db, led).ColumnExpr("k.*")
 	}
-	return sifted(db.NewSelect().ModelTableExpr("(?) AS k", next), f, &rest, by)
-}
-
-// sifted narrows parts of the table by looking through each row.
-func sifted(q *bun.SelectQuery, f, by *keys.Filter, o order) *bun.SelectQuery {
-	others := *by
-	if by.Search != "" {
-		reading(q, keyTextSQL, by.Search)
+	others, q := *rest, withStatus(db.NewSelect().ModelTableExpr("(?) AS k", next), rest)
+	if rest.Search != "" {
+		reading(q, keyTextSQL, rest.Search)
 		others.Search = ""
 	}
 	return sorted(narrowed(q, &others), f, o.ofParts)
 }
 
-// frequencies returns how many keys there are, what part of those that indexes in
-// the order of the list lead to belongs to it, and how many that leaves, all as
-// the server believes.
-func (s *Keys) frequencies(ctx context.Context, f *keys.Filter) (all, frequency, left float64, err error) {
-	if err := s.db.bun.NewRaw("SELECT reltuples FROM pg_class WHERE oid = 'keys'::regclass").Scan(ctx, &all); err != nil || all <= 0 {
-		return 0, 0, 0, err
+// belief is how many keys the server believes there are.
+type belief struct {
+	all   float64
+	among float64 // that a walk leads to
+	left  float64 // in the list
+	texts float64 // with the text that is looked for
+}
+
+func (s *Keys) beliefs(ctx context.Context, f, led *keys.Filter) (b belief, err error) {
+	if err := s.db.bun.NewRaw("SELECT reltuples FROM pg_class WHERE oid = 'keys'::regclass").Scan(ctx, &b.all); err != nil || b.all <= 0 {
+		return belief{}, err
 	}
-	led, rest := apart(f)
-	among := all
-	frequency = 1
-	if ranged(f) || f.ExpiresBefore != nil || f.LastUsedBefore != nil {
-		if among, err = s.expected(ctx, &led); err != nil {
-			return 0, 0, 0, err
-		}
+	if b.among, err = s.believed(ctx, led, b.all); err != nil {
+		return b, err
+	}
+	wordless := *f
+	wordless.Tag, wordless.Scope, wordless.Search = "", "", ""
+	if b.left, err = s.believed(ctx, &wordless, b.all); err != nil {
+		return b, err
 	}
 	if f.Search != "" {
-		rows, err := s.expected(ctx, &keys.Filter{Search: rest.Search})
-		if err != nil {
-			return 0, 0, 0, err
+		if b.texts, err = s.expected(ctx, &keys.Filter{Search: f.Search}); err != nil {
+			return b, err
 		}
-		frequency = min(rows/all, 1)
+		b.left *= min(b.texts/b.all, 1)
 	}
 	for _, w := range []struct {
 		column string
@@ -110,11 +122,20 @@ func (s *Keys) frequencies(ctx context.Context, f *keys.Filter) (all, frequency,
 		}
 		known, err := s.frequency(ctx, w.column, w.words)
 		if err != nil {
-			return 0, 0, 0, err
+			return b, err
 		}
-		frequency *= known
+		b.left *= known
 	}
-	return all, frequency, frequency * min(among, all), nil
+	return b, nil
+}
+
+// believed is how many of all keys a filter without words leaves.
+func (s *Keys) believed(ctx context.Context, f *keys.Filter, all float64) (float64, error) {
+	if !ranged(f) && f.ExpiresBefore == nil && f.LastUsedBefore == nil {
+		return all, nil
+	}
+	rows, err := s.expected(ctx, f)
+	return min(rows, all), err
 }
 
 // frequency returns the part of all keys that have one of the words, as of the

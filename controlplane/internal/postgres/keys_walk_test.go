@@ -4,12 +4,14 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey/latchkey/controlplane/internal/id"
 	"github.com/latchkey/latchkey/controlplane/internal/keys"
 	"github.com/latchkey/latchkey/controlplane/internal/pgtest"
+	"github.com/latchkey/latchkey/controlplane/internal/users"
 	"github.com/latchkey/latchkey/shared/apikey"
 )
 
@@ -68,6 +70,45 @@ func TestAWalkLosesNothing(t *testing.T) {
 					t.Errorf("%s by %s, ascending %v: %d keys in pages, want %d", name, order, ascending, len(got), len(want))
 				}
 			}
+		}
+	}
+}
+
+// Keys of batches that were issued at the same moment may be older by id than by
+// time; pages that are walked and pages that are gathered go on in one order.
+func TestPagesGoOnInOneOrder(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	h, ctx := furnish(t, dsn), t.Context()
+	for range 2 {
+		batch := keys.Batch{Keys: make([]keys.NewKey, 1000)}
+		for i := range batch.Keys {
+			batch.Keys[i].Name = "one of many"
+		}
+		must[[]keys.Issued](t)(h.keys.IssueMany(ctx, root(), batch))
+	}
+	conn := must[*pgx.Conn](t)(pgx.Connect(ctx, dsn))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	_, err := conn.Exec(ctx, `
+		WITH r AS (SELECT id, row_number() OVER (ORDER BY id) n FROM keys)
+		UPDATE keys k SET created_at = date_trunc('hour', now()) + interval '1 ms' * (n % 2), tags = CASE WHEN n % 2 = 1 OR n < 1400 THEN '{x}'::text[] ELSE '{}' END
+		FROM r WHERE r.id = k.id;
+		ANALYZE keys`, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := apikey.KindAPI
+	for name, f := range map[string]keys.Filter{"owner": {OwnerID: users.DefaultID}, "status": {Status: keys.StatusActive}, "kind": {Kind: &api}} {
+		n := 0
+		for f.Tag, f.SortBy, f.Limit, f.At = "x", keys.ByCreation, 20, time.Now(); ; {
+			page := must[[]keys.Key](t)(h.db.Keys().List(ctx, f))
+			if n += len(page); len(page) < f.Limit {
+				break
+			}
+			f.From(&page[len(page)-1])
+		}
+		if n != 1699 {
+			t.Errorf("by %s: %d keys of 1699", name, n)
 		}
 	}
 }
