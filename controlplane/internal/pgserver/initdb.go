@@ -31,25 +31,40 @@ func (s site) initialise(ctx context.Context, with Installation, fast bool) erro
 	if err := s.account.give(draft); err != nil {
 		return err
 	}
-	args := []string{"-D", draft, "-U", superuser, "--encoding=UTF8", "--locale=C", "--auth=trust"}
-	if fast {
-		args = append(args, "--no-sync")
-	}
 	within, cancel := context.WithTimeout(ctx, initTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(within, filepath.Join(with.Dir, "initdb"), args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account.credential(), Setsid: true}
-	cmd.Dir, cmd.Env = "/", environment()
-	cmd.WaitDelay = stopTimeout
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("initdb: %w%s", errors.Join(err, within.Err()), tail(said.Bytes()))
+	said, err := s.initdb(within, with, draft, ctype, fast)
+	if bytes.Contains(said, []byte("invalid locale name")) {
+		said, err = s.initdb(within, with, draft, "C", fast)
+	}
+	if err != nil {
+		return fmt.Errorf("initdb: %w%s", errors.Join(err, within.Err()), tail(said))
 	}
 	if err := os.Rename(draft, s.files); err != nil {
 		return err
 	}
 	return syncDir(parent)
+}
+
+// ctype knows the letters of every language, so that a search finds them in
+// either case; texts are in the order of their bytes all the same. Systems that
+// do not have it know those of ASCII.
+const ctype = "C.UTF-8"
+
+// initdb runs the program of this name and returns what it said.
+func (s site) initdb(ctx context.Context, with Installation, draft, ctype string, fast bool) ([]byte, error) {
+	args := []string{"-D", draft, "-U", superuser, "--encoding=UTF8", "--locale=C", "--lc-ctype=" + ctype, "--auth=trust"}
+	if fast {
+		args = append(args, "--no-sync")
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(with.Dir, "initdb"), args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account.credential(), Setsid: true}
+	cmd.Dir, cmd.Env = "/", environment()
+	cmd.WaitDelay = stopTimeout
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := cmd.Run()
+	return said.Bytes(), err
 }
 
 // environment is what the programs see. Nothing of the caller's: PGPORT,
